@@ -57,7 +57,9 @@ class Config:
         0, "Draws the split, the labelled subset, the weights and all noise.", low=0, high=2**31 - 1
     )
     run_dir: str = _setting("", "Where the run writes everything. Default: runs/<name>-<time>.")
-    export_dir: str = _setting("saved_models", "The model base: exports go to <export_dir>/<name>/<version>.")
+    export_dir: str = _setting(
+        "saved_models", "The model base: exports go to <export_dir>/<name>/<version>."
+    )
 
     dataset: str = _setting(
         "mnist_5k",
@@ -66,16 +68,24 @@ class Config:
         pattern=r".+",
     )
     data_dir: str = _setting("", "Where TFDS data sets are prepared. Default: TFDS's own place.")
-    labels: int = _setting(100, "How many labels the model gets, class-balanced. 0: none; -1: all.", low=-1)
+    labels: int = _setting(
+        100, "How many labels the model gets, class-balanced. 0: none; -1: all.", low=-1
+    )
     validation: float = _setting(
         0.1, "The share of the training examples held out to monitor the run.", low=0.001, high=0.9
     )
-    augment_shift: int = _setting(2, "Shift each training image at random by up to so many pixels.", low=0, high=64)
+    augment_shift: int = _setting(
+        2, "Shift each training image at random by up to so many pixels.", low=0, high=64
+    )
 
-    network: str = _setting("conv", "The networks: mlp (the paper's) or conv.", choices=("mlp", "conv"))
+    network: str = _setting(
+        "conv", "The networks: mlp (the paper's) or conv.", choices=("mlp", "conv")
+    )
     style_size: int = _setting(10, "Dimensions of the style code z.", low=1, high=4096)
     input_noise: float = _setting(
-        0.3, "Standard deviation of the noise on the encoder's input in training (pixels are in [0, 1]).", low=0
+        0.3,
+        "Standard deviation of the noise on the encoder's input in training (pixels are in [0, 1]).",
+        low=0,
     )
     discriminator_noise: float = _setting(
         0.2, "Standard deviation of the noise on the discriminators' inputs in training.", low=0
@@ -94,20 +104,30 @@ class Config:
     )
     updates: int = _setting(6000, "How many minibatches to train on.", low=1)
     evaluate_every: int = _setting(
-        200, "Validate, log and write a checkpoint after each so many updates; divides --updates.", low=1
+        200,
+        "Validate, log and write a checkpoint after each so many updates; divides --updates.",
+        low=1,
     )
     batch_size: int = _setting(100, "Unlabelled images in a minibatch.", low=1)
-    labelled_batch_size: int = _setting(50, "Labelled images in a minibatch, for models that use labels.", low=1)
+    labelled_batch_size: int = _setting(
+        50, "Labelled images in a minibatch, for models that use labels.", low=1
+    )
     optimizer: str = _setting("adam", "The optimizer of every phase.", choices=("adam", "sgd"))
     learning_rate: float = _setting(0.001, "The learning rate at the start.", low=1e-9, high=100)
     momentum: float = _setting(0.5, "Adam's beta_1, or the momentum of SGD.", low=0, high=0.9999)
     schedule: str = _setting(
-        "cosine", "The learning rate over the run: constant, or cosine down to zero.", choices=("constant", "cosine")
+        "cosine",
+        "The learning rate over the run: constant, or cosine down to zero.",
+        choices=("constant", "cosine"),
     )
     reconstruction_weight: float = _setting(
-        3.0, "Weight of the reconstruction loss, a mean over pixels (784 makes it the paper's sum on MNIST).", low=0
+        3.0,
+        "Weight of the reconstruction loss, a mean over pixels (784 makes it the paper's sum on MNIST).",
+        low=0,
     )
-    adversarial_weight: float = _setting(1.0, "Weight of the adversarial loss of the encoder.", low=0)
+    adversarial_weight: float = _setting(
+        1.0, "Weight of the adversarial loss of the encoder.", low=0
+    )
     classification_weight: float = _setting(1.0, "Weight of the classification loss.", low=0)
 
     strategy: str = _setting(
@@ -124,23 +144,55 @@ class Config:
                 f"--updates: expected a multiple of --evaluate_every={self.evaluate_every}. Received: {self.updates}"
             )
         if self.mode != "train" and not self.run_dir:
-            raise errors.UserError(f"--mode={self.mode}: expected --run_dir=<the directory of a finished run>")
+            raise errors.UserError(
+                f"--mode={self.mode}: expected --run_dir=<the directory of a finished run>"
+            )
         if self.labels == 0 and self.model in models.NEED_LABELS:
-            raise errors.UserError(f"--labels=0: --model={self.model} learns from labels; give it some")
+            raise errors.UserError(
+                f"--labels=0: --model={self.model} learns from labels; give it some"
+            )
 
     def to_flagfile(self) -> str:
         """The text of a flagfile that repeats this run exactly."""
-        skipped = ("mode", "run_dir")
-        lines = [f"--{name}={value}" for name, value in dataclasses.asdict(self).items() if name not in skipped]
-        return "\n".join(lines) + "\n"
+        return "".join(f"{flag}\n" for flag in self._flags())
+
+    @classmethod
+    def from_flagfile(cls, path: pathlib.Path) -> "Config":
+        """Reads what `to_flagfile` wrote.
+
+        Raises:
+            UserError: the file is not readable, or has a setting that this version doesn't know.
+        """
+        types = {field.name: field.type for field in dataclasses.fields(cls)}
+        try:
+            lines = path.read_text(encoding="utf-8").split("\n")
+            pairs = [
+                line.removeprefix("--").split("=", 1) for line in lines if line.startswith("--")
+            ]
+            return cls(**{name: types[name](value) for name, value in pairs})
+        except (OSError, ValueError, KeyError) as error:
+            raise errors.UserError(
+                f"{path}: not the settings of a run of this version ({error!r})"
+            ) from error
+
+    def command(self) -> str:
+        """The command that repeats this run: the settings that are not the default, as flags."""
+        return " ".join(["python -m keras_aae.launch", *self._flags(all_of_them=False)])
+
+    def _flags(self, all_of_them=True):
+        return [
+            f"--{field.name}={getattr(self, field.name)}"
+            for field in dataclasses.fields(self)
+            if field.name not in ("mode", "run_dir")
+            and (all_of_them or getattr(self, field.name) != field.default)
+        ]
 
     def differences(self, other: "Config") -> list[str]:
         """The settings that would make another result: `--name=mine (there: theirs)`, one string each."""
-        mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
         return [
-            f"--{name}={value} (there: {theirs[name]})"
-            for name, value in mine.items()
-            if name not in _PLACES and value != theirs[name]
+            f"--{name}={value} (there: {getattr(other, name)})"
+            for name, value in vars(self).items()
+            if name not in _PLACES and value != getattr(other, name)
         ]
 
 
@@ -160,7 +212,9 @@ def _expected(field, value):
     """What was expected, in words, where `value` breaks the field's rule; else an empty string."""
     rule = field.metadata
     number = field.type in (int, float)
-    if not isinstance(value, (int, float) if field.type is float else field.type) or isinstance(value, bool):
+    if not isinstance(value, (int, float) if field.type is float else field.type) or isinstance(
+        value, bool
+    ):
         return f"a value of type {field.type.__name__}"
     if rule["choices"] and value not in rule["choices"]:
         return "one of " + ", ".join(rule["choices"])

@@ -32,10 +32,14 @@ def find(name: str, beside: pathlib.Path = pathlib.Path()) -> pathlib.Path:
         if path.is_file():
             return path
     known = ", ".join(path.name for path in shipped())
-    raise errors.UserError(f"--flagfile={name}: no such file. Those that ship with keras_aae: {known}")
+    raise errors.UserError(
+        f"--flagfile={name}: no such file. Those that ship with keras_aae: {known}"
+    )
 
 
-def expand(arguments: list[str], beside: pathlib.Path = pathlib.Path(), reading: tuple = ()) -> list[str]:
+def expand(
+    arguments: list[str], beside: pathlib.Path = pathlib.Path(), reading: tuple = ()
+) -> list[str]:
     """The arguments with each `--flagfile` replaced by the flags in the file.
 
     Args:
@@ -68,5 +72,7 @@ def _flags_in(path):
     flags = [line for line in lines if line and not line.startswith(("#", "//"))]
     for line in flags:
         if not line.startswith("-"):
-            raise errors.UserError(f"--flagfile={path}: expected lines like --flag=value. Received: {line[:80]!r}")
+            raise errors.UserError(
+                f"--flagfile={path}: expected lines like --flag=value. Received: {line[:80]!r}"
+            )
     return flags

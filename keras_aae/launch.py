@@ -14,6 +14,7 @@ import sys
 
 from absl import app
 from absl import flags
+from absl import logging
 
 from keras_aae import config as config_lib
 from keras_aae import errors
@@ -42,30 +43,33 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
     Raises:
         UserError: a flag, a value or a flagfile is wrong.
     """
-    given = flagfiles.expand(arguments[1:])
-    config = _parse([arguments[0], *given], values)
-    if config.mode == "train":
-        return config
-    kept = pathlib.Path(config.run_dir) / "config.cfg"
-    if not kept.is_file():
-        raise errors.UserError(f"--run_dir={config.run_dir}: expected the directory of a run; it has no config.cfg")
-    return _parse([arguments[0], *flagfiles.expand([f"--flagfile={kept}"]), *given], values)
-
-
-def _parse(arguments, values):
     try:
-        positional = values(arguments)
+        positional = values([arguments[0], *flagfiles.expand(arguments[1:])])
     except flags.Error as error:
         raise errors.UserError(" ".join(str(error).split())) from error
     if len(positional) > 1:
-        raise errors.UserError(f"expected flags only, like --labels=100. Received: {positional[1]!r}")
-    return config_lib.Config(**{field.name: values[field.name].value for field in dataclasses.fields(config_lib.Config)})
+        raise errors.UserError(
+            f"expected flags only, like --labels=100. Received: {positional[1]!r}"
+        )
+    names = [field.name for field in dataclasses.fields(config_lib.Config)]
+    config = config_lib.Config(**{name: values[name].value for name in names})
+    if config.mode == "train":
+        return config
+    kept = config_lib.Config.from_flagfile(pathlib.Path(config.run_dir) / "config.cfg")
+    return dataclasses.replace(
+        kept, **{name: values[name].value for name in names if values[name].present}
+    )
 
 
 def main(config: config_lib.Config) -> int:
     """Runs the experiment; returns the exit status."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from keras_aae import experiment  # Imports TensorFlow, which takes seconds: only once the flags are right.
+    logging.set_verbosity(
+        logging.WARNING
+    )  # TensorFlow logs through absl, and app.run turns INFO on.
+    from keras_aae import (
+        experiment,
+    )  # Imports TensorFlow, which takes seconds: only once the flags are right.
 
     experiment.run(config)
     return 0

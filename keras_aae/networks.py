@@ -40,7 +40,9 @@ def get(name: "str | Family", input_shape: tuple[int, ...]) -> Family:
         return name
     families = {"mlp": MLP, "conv": CONV}
     if name not in families:
-        raise ValueError(f"Expected network to be one of {sorted(families)} or a Family. Received: {name!r}")
+        raise ValueError(
+            f"Expected network to be one of {sorted(families)} or a Family. Received: {name!r}"
+        )
     if name == "conv" and len(input_shape) != 3:
         raise ValueError(
             f"Expected inputs [height, width, channels] for network='conv'. Received: input_shape={input_shape}"

@@ -16,9 +16,11 @@ class Observation(abc.ABC):
 
     Attributes:
         dtype: The dtype of raw examples.
+        name: What an example is called in exported signatures.
     """
 
     dtype: tf.DType
+    name: str
 
     @abc.abstractmethod
     def normalize(self, x: tf.Tensor) -> tf.Tensor:
@@ -26,11 +28,16 @@ class Observation(abc.ABC):
 
     @abc.abstractmethod
     def mean(self, output: tf.Tensor) -> tf.Tensor:
-        """The expected example for a decoder's output, on the scale of `normalize`'s result."""
+        """The expected example for a decoder's output, as people read it: pixels in [0, 1], or features."""
 
     @abc.abstractmethod
-    def denormalize(self, x: tf.Tensor) -> tf.Tensor:
-        """From the scale of `normalize`'s result to what people read, float32."""
+    def squared_error(self, x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
+        """The mean squared error of each example, [B], on the scale of `normalize`'s result.
+
+        Args:
+            x: Raw examples [B, ...].
+            mean: Expected examples, from `mean`, [B, ...].
+        """
 
     @abc.abstractmethod
     def loss(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
@@ -41,6 +48,7 @@ class Pixels(Observation):
     """uint8 images; the decoder gives the logits of Bernoulli pixels in [0, 1]."""
 
     dtype = tf.uint8
+    name = "image"
 
     def normalize(self, x):
         return tf.cast(x, tf.float32) / 255.0
@@ -48,8 +56,8 @@ class Pixels(Observation):
     def mean(self, output):
         return tf.sigmoid(output)
 
-    def denormalize(self, x):
-        return x
+    def squared_error(self, x, mean):
+        return losses.squared_error(self.normalize(x), mean)
 
     def loss(self, target, output):
         return losses.bernoulli(target, output)
@@ -64,6 +72,7 @@ class Features(Observation):
     """
 
     dtype = tf.float32
+    name = "features"
 
     def __init__(self, mean: np.ndarray, stddev: np.ndarray):
         self._mean = np.asarray(mean, np.float32)
@@ -73,10 +82,10 @@ class Features(Observation):
         return (tf.cast(x, tf.float32) - self._mean) / self._stddev
 
     def mean(self, output):
-        return output
+        return output * self._stddev + self._mean
 
-    def denormalize(self, x):
-        return x * self._stddev + self._mean
+    def squared_error(self, x, mean):
+        return losses.squared_error(self.normalize(x), self.normalize(mean))
 
     def loss(self, target, output):
         return losses.squared_error(target, output)

@@ -1,12 +1,13 @@
 """Images, labels, splits and minibatches.
 
-    dataset = data.load("mnist_5k", labels=100, validation=0.1, seed=0)
-    batches = data.minibatches(dataset, seed=0, batch_size=100, labelled_batch_size=50)
+dataset = data.load("mnist_5k", labels=100, validation=0.1, seed=0)
+batches = data.minibatches(dataset, seed=0, batch_size=100, labelled_batch_size=50)
 """
 
 from keras_aae.data.pipeline import minibatches
+from keras_aae.data.splits import UNLABELLED
 from keras_aae.data.splits import Dataset
 from keras_aae.data.splits import Split
 from keras_aae.data.splits import load
 
-__all__ = ["Dataset", "Split", "load", "minibatches"]
+__all__ = ["UNLABELLED", "Dataset", "Split", "load", "minibatches"]

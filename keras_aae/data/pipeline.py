@@ -49,21 +49,33 @@ def minibatches(
     here = replicas // context.num_input_pipelines
     for flag, size in (("batch_size", batch_size), ("labelled_batch_size", labelled_batch_size)):
         if size % replicas:
-            raise errors.UserError(f"--{flag}={size}: expected a multiple of the {replicas} replicas")
+            raise errors.UserError(
+                f"--{flag}={size}: expected a multiple of the {replicas} replicas"
+            )
     labelled = np.flatnonzero(dataset.train.y != splits.UNLABELLED)
     if labelled_batch_size and not labelled.size:
-        raise errors.UserError("--labels: the model learns from labels, but no training example has one")
+        raise errors.UserError(
+            "--labels: the model learns from labels, but no training example has one"
+        )
     x = tf.constant(dataset.train.x)
     sources = [(_UNLABELLED_STREAM, tf.range(len(dataset.train.y)), batch_size // replicas)]
     if labelled_batch_size:
-        sources.append((_LABELLED_STREAM, tf.constant(labelled, tf.int32), labelled_batch_size // replicas))
+        sources.append(
+            (_LABELLED_STREAM, tf.constant(labelled, tf.int32), labelled_batch_size // replicas)
+        )
     labels = tf.constant(dataset.train.y)
 
     def batch(count):
         update = count // here
         part = update * replicas + context.input_pipeline_id * here + count % here
-        rows = [tf.gather(pool, _draw(seed, stream, part, size, len(pool))) for stream, pool, size in sources]
-        y = [tf.fill([batch_size // replicas], splits.UNLABELLED), *(tf.gather(labels, r) for r in rows[1:])]
+        rows = [
+            tf.gather(pool, _draw(seed, stream, part, size, len(pool)))
+            for stream, pool, size in sources
+        ]
+        y = [
+            tf.fill([batch_size // replicas], splits.UNLABELLED),
+            *(tf.gather(labels, r) for r in rows[1:]),
+        ]
         images = tf.gather(x, tf.concat(rows, 0))
         if augment_shift and images.shape.rank == 4:
             images = shift(images, tf.stack([_mix(seed, _SHIFT_STREAM), part]), augment_shift)

@@ -88,7 +88,9 @@ def _npz(path):
         _check_labels(arrays[key], len(examples), f"{path}: {key}") if key in arrays else None
         for key, examples in (("y_train", x_train), ("y_test", x_test))
     ]
-    classes = np.unique(np.concatenate([y[~_unknown(y)] for y in known if y is not None] or [np.zeros(0, int)]))
+    classes = np.unique(
+        np.concatenate([y[~_unknown(y)] for y in known if y is not None] or [np.zeros(0, int)])
+    )
     y_train, y_test = (
         np.full(len(examples), -1, np.int32) if y is None else _indices(y, classes)
         for y, examples in zip(known, (x_train, x_test), strict=True)
@@ -115,7 +117,9 @@ def _examples(x, where):
     """Checked examples: uint8 images with a channel axis, or float32 feature vectors."""
     if x.dtype.kind == "f":
         if not np.isfinite(x).all():
-            raise errors.UserError(f"{where}: has NaN or infinite values (first at index {_first_bad(x)})")
+            raise errors.UserError(
+                f"{where}: has NaN or infinite values (first at index {_first_bad(x)})"
+            )
         if x.ndim == 2:
             return x.astype(np.float32)
         if x.ndim in (3, 4) and x.size and (x.min() < 0 or x.max() > 1):
@@ -130,7 +134,9 @@ def _examples(x, where):
         )
     x = x[..., None] if x.ndim == 3 else x
     if x.shape[-1] not in (1, 3, 4):
-        raise errors.UserError(f"{where}: expected 1, 3 or 4 channels. Received: shape {list(x.shape)}")
+        raise errors.UserError(
+            f"{where}: expected 1, 3 or 4 channels. Received: shape {list(x.shape)}"
+        )
     return x
 
 
@@ -160,7 +166,9 @@ def _indices(y, classes):
 def _folder(path):
     """A folder with train/<class>/*.png|jpg and perhaps test/; images right in train/ are unlabelled."""
     if not (path / "train").is_dir():
-        raise errors.UserError(f"{path}: expected a folder train/ with one folder of images for each class")
+        raise errors.UserError(
+            f"{path}: expected a folder train/ with one folder of images for each class"
+        )
     folders = sorted(folder for folder in (path / "train").iterdir() if folder.is_dir())
     classes = tuple(folder.name for folder in folders)
     train = _image_files(path / "train", classes)
@@ -180,7 +188,9 @@ def _image_files(folder, classes):
     """(file, class index) for each image, sorted; -1 for those in no class's folder."""
     if not folder.is_dir():
         return []
-    strange = sorted(sub.name for sub in folder.iterdir() if sub.is_dir() and sub.name not in classes)
+    strange = sorted(
+        sub.name for sub in folder.iterdir() if sub.is_dir() and sub.name not in classes
+    )
     if strange:
         raise errors.UserError(f"{folder / strange[0]}: train/ has no class of that name")
     places = [(folder, -1), *((folder / name, index) for index, name in enumerate(classes))]
@@ -231,8 +241,13 @@ def _tfds(name, data_dir):
         ) from error
     if not builder.is_prepared():
         _download(builder, name)
-    if not {"image", "label"} <= set(builder.info.features or {}) or "train" not in builder.info.splits:
-        raise errors.UserError(f"--dataset={name}: expected an image-classification data set (image, label)")
+    if (
+        not {"image", "label"} <= set(builder.info.features or {})
+        or "train" not in builder.info.splits
+    ):
+        raise errors.UserError(
+            f"--dataset={name}: expected an image-classification data set (image, label)"
+        )
     x_train, y_train = _tfds_split(builder, "train")
     has_test = "test" in builder.info.splits
     x_test, y_test = _tfds_split(builder, "test") if has_test else (x_train[:0], y_train[:0])
@@ -245,7 +260,9 @@ def _tfds_split(builder, split):
     where = f"{builder.name}, split {split}"
     try:
         whole = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1, shuffle_files=False))
-    except Exception as error:  # Whatever the record reader raises on a damaged file or mixed sizes.
+    except (
+        Exception
+    ) as error:  # Whatever the record reader raises on a damaged file or mixed sizes.
         reason = " ".join(str(error).split())[:200]
         raise errors.UserError(f"{where}: not readable as images of one size ({reason})") from error
     return _examples(whole["image"], where), whole["label"].astype(np.int32)

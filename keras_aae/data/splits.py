@@ -51,7 +51,9 @@ class Dataset(NamedTuple):
         return self.train.x.shape[1:]
 
 
-def load(name: str, *, data_dir: str = "", labels: int = -1, validation: float = 0.1, seed: int = 0) -> Dataset:
+def load(
+    name: str, *, data_dir: str = "", labels: int = -1, validation: float = 0.1, seed: int = 0
+) -> Dataset:
     """Reads a data set and splits it.
 
     Args:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import keras
 import tensorflow as tf
 
 from keras_aae import losses
@@ -36,9 +35,13 @@ class AdversarialAutoencoder(base.Autoencoder):
         **kwargs,
     ):
         priors = dict(priors or {"style": priors_lib.gaussian(style_size)})
-        super().__init__(input_shape, {name: prior.event_shape[0] for name, prior in priors.items()}, **kwargs)
+        super().__init__(
+            input_shape, {name: prior.event_shape[0] for name, prior in priors.items()}, **kwargs
+        )
         self.priors = priors
-        self.discriminators = {name: self.family.discriminator(size) for name, size in self.heads.items()}
+        self.discriminators = {
+            name: self.family.discriminator(size) for name, size in self.parts.items()
+        }
         self.discriminator_noise = discriminator_noise
         self.adversarial_weight = adversarial_weight
         self.built = True
@@ -63,18 +66,30 @@ class AdversarialAutoencoder(base.Autoencoder):
         loss = 0.0
         for name, prior in self.priors.items():
             samples = prior.sample(count, seed=batch.seeds())
-            logits = self._judge(name, tf.concat([samples, tf.stop_gradient(code[name])], axis=0), batch)
-            loss += losses.adversarial(logits[:count], real=True) + losses.adversarial(logits[count:], real=False)
+            logits = self._judge(
+                name, tf.concat([samples, tf.stop_gradient(code[name])], axis=0), batch
+            )
+            loss += losses.adversarial(logits[:count], real=True) + losses.adversarial(
+                logits[count:], real=False
+            )
         return loss
 
     def generation(self, batch: base.Batch, code: base.Code) -> tf.Tensor:
         """Regularization phase, second half: the encoder makes codes pass as prior samples (paper, section 2)."""
-        return tf.add_n([losses.adversarial(self._judge(name, code[name], batch), real=True) for name in self.priors])
+        return tf.add_n(
+            [
+                losses.adversarial(self._judge(name, code[name], batch), real=True)
+                for name in self.priors
+            ]
+        )
 
     def _judge(self, name, part, batch):
         """The logits of a discriminator for a part of the code, with noise on its input."""
-        return self.discriminators[name](batch.seeds.noise(part, self.discriminator_noise), training=True)
+        return self.discriminators[name](
+            batch.seeds.noise(part, self.discriminator_noise), training=True
+        )
 
+    @tf.function(reduce_retracing=True)
     def sample_prior(self, seeds: tf.Tensor) -> base.Code:
         """One draw from the prior for each row of seeds.
 
@@ -92,5 +107,16 @@ class AdversarialAutoencoder(base.Autoencoder):
                 for index, (name, prior) in enumerate(self.priors.items())
             }
 
-        signature = {name: tf.TensorSpec([size], tf.float32) for name, size in self.heads.items()}
+        signature = {name: tf.TensorSpec([size], tf.float32) for name, size in self.parts.items()}
         return tf.map_fn(draw, seeds, fn_output_signature=signature)
+
+    def generate(self, seeds: tf.Tensor) -> tf.Tensor:
+        """An example decoded from one draw of the prior for each of the seeds, integer [B]; see `decode`."""
+        return self.decode(self.sample_prior(seeds))
+
+    def signatures(self):
+        generate = base.Signature(
+            lambda seed: {self.observation.name: self.generate(seed)},
+            [tf.TensorSpec([None], tf.int64, name="seed")],
+        )
+        return super().signatures() | {"generate": generate}

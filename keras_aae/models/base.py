@@ -6,7 +6,8 @@ optimizer of its own. *Joint* shares one encoder pass: the autoencoder takes one
 the discriminators one on theirs, both from the weights as they were before the step.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import keras
@@ -72,14 +73,26 @@ class Phase(NamedTuple):
         return [variable for network in self.networks for variable in network.trainable_variables]
 
 
+class Signature(NamedTuple):
+    """A function of the exported model.
+
+    Attributes:
+        function: Takes a tensor for each of the inputs; returns named tensors.
+        inputs: The inputs' names, shapes and dtypes; the first axis is the batch.
+    """
+
+    function: Callable[..., dict[str, tf.Tensor]]
+    inputs: list[tf.TensorSpec]
+
+
 class Autoencoder(keras.Model):
     """x -> code -> x, trained in phases.
 
-    Subclasses set the parts of the code (`heads`), how the encoder's outputs become a code, and `phases`.
+    Subclasses state the parts of the code, how the encoder's outputs become a code, and `phases`.
 
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
-        heads: The size of each part of the code, by name.
+        parts: The size of each part of the code, by name.
         network: `mlp`, `conv` or a `networks.Family`.
         observation: How raw data enters the graph. Default: uint8 images.
         update: `joint` or `sequential`.
@@ -90,12 +103,17 @@ class Autoencoder(keras.Model):
 
     Raises:
         ValueError: an argument is out of its range.
+
+    Attributes:
+        uses_labels: Whether training needs labelled examples.
     """
+
+    uses_labels = False
 
     def __init__(
         self,
         input_shape: tuple[int, ...],
-        heads: Mapping[str, int],
+        parts: Mapping[str, int],
         *,
         network: str | networks.Family = "conv",
         observation: observation_lib.Observation | None = None,
@@ -107,22 +125,26 @@ class Autoencoder(keras.Model):
     ):
         super().__init__()
         if update not in ("joint", "sequential"):
-            raise ValueError(f"Expected update='joint' or 'sequential'. Received: update={update!r}")
+            raise ValueError(
+                f"Expected update='joint' or 'sequential'. Received: update={update!r}"
+            )
         if not 0 <= average < 1:
             raise ValueError(f"Expected 0 <= average < 1. Received: average={average}")
         keras.utils.set_random_seed(seed)
         self.observation = observation or observation_lib.Pixels()
         self.example_shape = tuple(input_shape)
-        self.heads = dict(heads)
+        self.parts = dict(parts)
         self.family = networks.get(network, self.example_shape)
         self.encoder = self.family.encoder(self.example_shape, self.heads)
-        self.decoder = self.family.decoder(sum(self.heads.values()), self.example_shape)
+        self.decoder = self.family.decoder(sum(self.parts.values()), self.example_shape)
         self.update = update
         self.input_noise = input_noise
         self.reconstruction_weight = reconstruction_weight
         self.average = average
         self.seed = seed
-        self.updates = self.add_weight(shape=(), dtype="int64", trainable=False, name="updates", initializer="zeros")
+        self.updates = self.add_weight(
+            shape=(), dtype="int64", trainable=False, name="updates", initializer="zeros"
+        )
         self.averaged_encoder = _copy(self.encoder) if average else self.encoder
         self.averaged_decoder = _copy(self.decoder) if average else self.decoder
 
@@ -133,8 +155,13 @@ class Autoencoder(keras.Model):
         """The phases of an update, in the paper's order."""
         raise NotImplementedError
 
+    @property
+    def heads(self) -> dict[str, int]:
+        """The size of each raw output of the encoder, by name."""
+        return self.parts
+
     def to_code(self, outputs: Mapping[str, tf.Tensor]) -> Code:
-        """The code that the encoder's raw outputs stand for; the parts named in `heads`, and what else phases need."""
+        """The code that the encoder's raw outputs stand for: its `parts`, and whatever else the phases need."""
         return dict(outputs)
 
     def reconstruction(self, batch: Batch, code: Code) -> tf.Tensor:
@@ -156,7 +183,9 @@ class Autoencoder(keras.Model):
         self.optimizers = {}
         for name, phases in self._steps().items():
             self.optimizers[name] = type(optimizer).from_config(optimizer.get_config())
-            self.optimizers[name].build(_unique(variable for phase in phases for variable in phase.variables))
+            self.optimizers[name].build(
+                _unique(variable for phase in phases for variable in phase.variables)
+            )
 
     @property
     def metrics(self):
@@ -168,7 +197,9 @@ class Autoencoder(keras.Model):
             return {phase.name: (phase,) for phase in self.phases}
         steps = {}
         for phase in self.phases:
-            trains_codes = any(network in (self.encoder, self.decoder) for network in phase.networks)
+            trains_codes = any(
+                network in (self.encoder, self.decoder) for network in phase.networks
+            )
             steps.setdefault("autoencoder" if trains_codes else "adversary", []).append(phase)
         return steps
 
@@ -193,13 +224,17 @@ class Autoencoder(keras.Model):
         steps = self._steps()
         with tf.GradientTape(persistent=True) as tape:
             code = self._training_code(batch)
-            objectives = {name: self._objective(phases, batch, code) for name, phases in steps.items()}
+            objectives = {
+                name: self._objective(phases, batch, code) for name, phases in steps.items()
+            }
         for name, phases in steps.items():
             self._apply(name, phases, tape, objectives[name])
 
     def _training_code(self, batch):
         """The code of the batch with noise on the encoder's input."""
-        return self.to_code(self.encoder(batch.seeds.noise(batch.x, self.input_noise), training=True))
+        return self.to_code(
+            self.encoder(batch.seeds.noise(batch.x, self.input_noise), training=True)
+        )
 
     def _objective(self, phases, batch, code):
         """What an optimizer step minimises: the weighted sum of its phases' mean losses, tracked unweighted.
@@ -248,7 +283,7 @@ class Autoencoder(keras.Model):
 
     def join(self, code: Code) -> tf.Tensor:
         """The decoder's input for a code: its parts side by side, [B, size]."""
-        return tf.concat([code[name] for name in self.heads], axis=-1)
+        return tf.concat([code[name] for name in self.parts], axis=-1)
 
     def encode(self, x: tf.Tensor) -> Code:
         """The code of raw examples.
@@ -257,14 +292,36 @@ class Autoencoder(keras.Model):
             x: uint8 images [B, H, W, C], or float features [B, D].
 
         Returns:
-            A tensor [B, size] for each part of the code, and whatever else `to_code` gives.
+            float32 [B, size] for each part of the code.
         """
-        return self.to_code(self.averaged_encoder(self.observation.normalize(x), training=False))
+        code = self.to_code(self.averaged_encoder(self.observation.normalize(x), training=False))
+        return {name: code[name] for name in self.parts}
 
     def decode(self, code: Code) -> tf.Tensor:
         """The expected examples for a code: images float32 [B, H, W, C] in [0, 1], or features [B, D]."""
         output = self.averaged_decoder(self.join(code), training=False)
-        return self.observation.denormalize(self.observation.mean(output))
+        return self.observation.mean(output)
+
+    @property
+    def example_spec(self) -> tf.TensorSpec:
+        """The spec of a batch of raw examples."""
+        return tf.TensorSpec(
+            (None, *self.example_shape), self.observation.dtype, name=self.observation.name
+        )
+
+    def signatures(self) -> dict[str, Signature]:
+        """What an export offers."""
+        name = self.observation.name
+        parts = [
+            tf.TensorSpec((None, size), tf.float32, name=part) for part, size in self.parts.items()
+        ]
+        return {
+            "encode": Signature(self.encode, [self.example_spec]),
+            "decode": Signature(
+                lambda *code: {name: self.decode(dict(zip(self.parts, code, strict=True)))}, parts
+            ),
+            "reconstruct": Signature(lambda x: {name: self(x)}, [self.example_spec]),
+        }
 
     def call(self, x, training=False):
         """The reconstruction of raw examples; see `encode` and `decode`."""

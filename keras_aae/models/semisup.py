@@ -25,6 +25,8 @@ class SemiSupervisedAAE(aae.AdversarialAutoencoder):
         ValueError: there are fewer than two classes.
     """
 
+    uses_labels = True
+
     def __init__(
         self,
         input_shape: tuple[int, ...],
@@ -35,8 +37,13 @@ class SemiSupervisedAAE(aae.AdversarialAutoencoder):
         **kwargs,
     ):
         if num_classes < 2:
-            raise ValueError(f"Expected num_classes of at least 2. Received: num_classes={num_classes}")
-        priors = {"class": priors_lib.categorical(num_classes), "style": priors_lib.gaussian(style_size)}
+            raise ValueError(
+                f"Expected num_classes of at least 2. Received: num_classes={num_classes}"
+            )
+        priors = {
+            "class_probabilities": priors_lib.categorical(num_classes),
+            "style": priors_lib.gaussian(style_size),
+        }
         super().__init__(input_shape, priors=priors, **kwargs)
         self.num_classes = num_classes
         self.classification_weight = classification_weight
@@ -48,14 +55,57 @@ class SemiSupervisedAAE(aae.AdversarialAutoencoder):
         )
         return (*super().phases, classification)
 
+    @property
+    def heads(self):
+        """{"class_logits": classes, "style": size}."""
+        return {"class_logits": self.parts["class_probabilities"], "style": self.parts["style"]}
+
     def to_code(self, outputs):
-        """{"class": probabilities [B, classes], "style": z [B, size], "class_logits": [B, classes]}."""
-        return {
-            "class": tf.nn.softmax(outputs["class"]),
-            "style": outputs["style"],
-            "class_logits": outputs["class"],
-        }
+        """{"class_probabilities": q(y|x) [B, classes], "style": z [B, size], "class_logits": [B, classes]}."""
+        return {"class_probabilities": tf.nn.softmax(outputs["class_logits"]), **outputs}
 
     def classification(self, batch: base.Batch, code: base.Code) -> tf.Tensor:
         """Semi-supervised classification phase: cross-entropy of q(y|x) on labelled examples (paper, section 5)."""
         return losses.classification(batch.y, code["class_logits"])
+
+    def classify(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The class of raw examples.
+
+        Args:
+            x: uint8 images [B, H, W, C], or float features [B, D].
+
+        Returns:
+            {"class": int32 [B], "class_probabilities": float32 [B, classes]}.
+        """
+        probabilities = self.encode(x)["class_probabilities"]
+        return {
+            "class": tf.argmax(probabilities, axis=-1, output_type=tf.int32),
+            "class_probabilities": probabilities,
+        }
+
+    def generate(self, seeds: tf.Tensor, labels: tf.Tensor | None = None) -> tf.Tensor:
+        """An example in a style drawn from the prior for each of the seeds.
+
+        Args:
+            seeds: Integer [B]; equal seeds give equal draws.
+            labels: The class of each example, integer [B] in [0, classes). Default: drawn from the prior.
+
+        Returns:
+            Images float32 [B, H, W, C] in [0, 1], or features [B, D].
+        """
+        code = self.sample_prior(seeds)
+        if labels is not None:
+            code["class_probabilities"] = tf.one_hot(labels, self.num_classes)
+        return self.decode(code)
+
+    def signatures(self):
+        inputs = [
+            tf.TensorSpec([None], tf.int64, name="seed"),
+            tf.TensorSpec([None], tf.int32, name="label"),
+        ]
+        return super().signatures() | {
+            "classify": base.Signature(self.classify, [self.example_spec]),
+            "generate": base.Signature(
+                lambda seed, label: {self.observation.name: self.generate(seed, label)}, inputs
+            ),
+        }

@@ -1,0 +1,172 @@
+"""One run from its settings to its results: train, evaluate, draw, report, export."""
+
+import datetime
+import io
+import os
+import pathlib
+import platform
+
+import keras
+import tensorflow as tf
+
+import keras_aae
+from keras_aae import config as config_lib
+from keras_aae import data
+from keras_aae import distribution
+from keras_aae import errors
+from keras_aae import evaluation
+from keras_aae import export
+from keras_aae import gallery
+from keras_aae import models
+from keras_aae import observation
+from keras_aae import report
+from keras_aae import run_directory
+from keras_aae import training
+
+
+def run(config: config_lib.Config) -> dict:
+    """Does what `config.mode` asks for.
+
+    Args:
+        config: The settings.
+
+    Returns:
+        What `results.json` holds.
+
+    Raises:
+        UserError: the data, the run directory or a setting is at fault.
+    """
+    path = config.run_dir or config_lib.default_run_dir(config.name, datetime.datetime.now())
+    directory = run_directory.RunDirectory(path)
+    with directory.claim(config):
+        results = directory.read_results()
+        if config.mode == "train" and results and results["updates"] == config.updates:
+            print(f"{directory.path}: this run is finished; nothing to train.")
+        else:
+            try:
+                results = _run(config, directory, results)
+            except KeyboardInterrupt as error:
+                again = f"{config.command()} --run_dir={directory.path}"
+                raise errors.UserError(
+                    f"interrupted. To go on from the last checkpoint: {again}"
+                ) from error
+    _tell(results, directory)
+    return results
+
+
+def _run(config, directory, results):
+    """Trains where that is asked for, then makes what the mode asks for from the trained model."""
+    dataset = data.load(
+        config.dataset,
+        data_dir=config.data_dir,
+        labels=config.labels,
+        validation=config.validation,
+        seed=config.seed,
+    )
+    model = build_model(config, dataset)
+    checkpoints = training.Checkpoints(model, directory)
+    if config.mode == "train":
+        rows = training.train(model, dataset, config, directory, checkpoints)
+    else:
+        updates = checkpoints.restore()
+        if not updates:
+            raise errors.UserError(
+                f"--run_dir={directory.path}: no checkpoint to {config.mode}; train first"
+            )
+        rows = directory.read_metrics(updates)
+    results = results or {}
+    evaluator = evaluation.Evaluator(model)
+    if config.mode in ("train", "evaluate") or "test" not in results:
+        results = (
+            _describe(config, dataset, model, checkpoints)
+            | _evaluate(evaluator, dataset)
+            | _export_of(results)
+        )
+    if config.mode in ("train", "export"):
+        results["export"] = export.export(
+            model, pathlib.Path(config.export_dir) / config.name
+        ).as_posix()
+    pictures = _draw(gallery.draw(model, evaluator, dataset.validation, dataset.classes, rows))
+    for name, image in pictures.items():
+        directory.write(f"figures/{name}.png", image)
+    directory.write("report.html", report.render(config, results, pictures))
+    directory.write_results(results)
+    return results
+
+
+def build_model(config: config_lib.Config, dataset: data.Dataset):
+    """The compiled model of a run, on the devices of its strategy."""
+    with distribution.get(config.strategy).scope():
+        model = models.build(
+            config, dataset.input_shape, len(dataset.classes), observation.of(dataset.train.x)
+        )
+        model.compile(_optimizer(config))
+    return model
+
+
+def _optimizer(config):
+    rate = config.learning_rate
+    if config.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, config.updates)
+    if config.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=config.momentum)
+    return keras.optimizers.Adam(rate, beta_1=config.momentum)
+
+
+def _describe(config, dataset, model, checkpoints):
+    """What was trained, on what and how fast."""
+    updates, seconds = int(model.updates.numpy()), float(checkpoints.seconds.numpy())
+    batch = config.batch_size + (config.labelled_batch_size if model.uses_labels else 0)
+    return {
+        "name": config.name,
+        "model": config.model,
+        "dataset": config.dataset,
+        "seed": config.seed,
+        "labels": config.labels,
+        "labels_given": int((dataset.train.y != data.UNLABELLED).sum()) if model.uses_labels else 0,
+        "examples": {
+            "train": len(dataset.train.x),
+            "validation": len(dataset.validation.x),
+            "test": len(dataset.test.x),
+        },
+        "updates": updates,
+        "train_seconds": round(seconds, 2),
+        "images_per_second": round(updates * batch / seconds, 1),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {len(tf.config.list_logical_devices('GPU'))} GPUs",
+        "command": config.command(),
+        "versions": {
+            "keras_aae": keras_aae.__version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+        },
+    }
+
+
+def _evaluate(evaluator, dataset):
+    """The numbers of the validation and the test examples; None where there are no test examples."""
+    test = evaluator.evaluate(dataset.test) if len(dataset.test.x) else None
+    return {"validation": evaluator.evaluate(dataset.validation), "test": test}
+
+
+def _export_of(results):
+    return {"export": results.get("export")}
+
+
+def _draw(figures):
+    """The figures as PNG images."""
+    images = {}
+    for name, figure in figures.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, dpi=110)
+        images[name] = buffer.getvalue()
+    return images
+
+
+def _tell(results, directory):
+    """Prints where everything is; the test error comes last."""
+    print(f"report     {directory.path / 'report.html'}")
+    print(f"results    {directory.path / 'results.json'}")
+    print(f"export     {results['export']}")
+    for name, numbers in (("validation", results["validation"]), ("test", results["test"])):
+        for key, value in (numbers or {}).items():
+            print(f"{name:<11}{key.replace('_', ' ')} {value:.4f}")

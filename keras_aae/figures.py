@@ -1,0 +1,128 @@
+"""Pictures: functions from arrays to a matplotlib Figure. Writing a file is the caller's business."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from matplotlib import figure
+import numpy as np
+
+_CELL = 0.55  # Inches of an image's side in a grid.
+_COLUMNS = 5  # Of histograms.
+
+
+def image_grid(
+    images: np.ndarray, *, rows: Sequence[str] | None = None, columns: Sequence[str] | None = None
+) -> figure.Figure:
+    """A grid of images with no space lost.
+
+    Args:
+        images: [rows, columns, H, W, C] in [0, 1], or uint8; C is 1, 3 or 4.
+        rows: A label for each row.
+        columns: A label for each column.
+    """
+    down, across, height, width, channels = images.shape
+    canvas = np.ones((down * (height + 1) - 1, across * (width + 1) - 1, channels), np.float32)
+    scale = 255.0 if images.dtype == np.uint8 else 1.0
+    for row in range(down):
+        for column in range(across):
+            top, left = row * (height + 1), column * (width + 1)
+            canvas[top : top + height, left : left + width] = images[row, column] / scale
+    picture = figure.Figure(figsize=(across * _CELL + 1, down * _CELL + 0.6), layout="constrained")
+    axes = picture.subplots()
+    axes.imshow(canvas[..., 0] if channels == 1 else canvas, cmap="gray", vmin=0, vmax=1)
+    axes.set_yticks(np.arange(down) * (height + 1) + height / 2 if rows else [], rows or [])
+    axes.set_xticks(np.arange(across) * (width + 1) + width / 2 if columns else [], columns or [])
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return picture
+
+
+def reconstructions(examples: np.ndarray, outputs: np.ndarray) -> figure.Figure:
+    """Examples in one row above their reconstructions.
+
+    Args:
+        examples: uint8 images [N, H, W, C].
+        outputs: Images [N, H, W, C] in [0, 1].
+    """
+    return image_grid(np.stack([examples / 255.0, outputs]), rows=("image", "reconstruction"))
+
+
+def code_against_prior(
+    codes: np.ndarray, samples: np.ndarray, labels: np.ndarray, classes: Sequence[str]
+) -> figure.Figure:
+    """Held-out codes beside samples of the prior: a scatter in two dimensions, else a histogram for each dimension.
+
+    Args:
+        codes: [N, size].
+        samples: [M, size] drawn from the prior.
+        labels: Integer [N], -1 where unknown; colours the scatter.
+        classes: The name of each class.
+    """
+    if codes.shape[1] == 2:
+        return _scatter(codes, samples, labels, classes)
+    size = codes.shape[1]
+    down = -(-size // _COLUMNS)
+    picture = figure.Figure(figsize=(10, 1.8 * down + 0.5), layout="constrained")
+    panels = picture.subplots(
+        down, min(size, _COLUMNS), sharex=True, sharey=True, squeeze=False
+    ).ravel()
+    limit = np.quantile(np.abs(samples), 0.9999) * 1.1
+    bins = np.linspace(-limit, limit, 61)
+    for dimension, axes in enumerate(panels):
+        if dimension >= size:
+            axes.set_visible(False)
+            continue
+        axes.hist(
+            codes[:, dimension].clip(-limit, limit),
+            bins,
+            density=True,
+            color="#4477aa",
+            label="codes",
+        )
+        axes.hist(
+            samples[:, dimension],
+            bins,
+            density=True,
+            histtype="step",
+            color="#cc3311",
+            label="prior",
+        )
+        axes.set_title(f"dimension {dimension}", fontsize=9)
+        axes.set_yticks([])
+    picture.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    return picture
+
+
+def _scatter(codes, samples, labels, classes):
+    picture = figure.Figure(figsize=(7, 6), layout="constrained")
+    axes = picture.subplots()
+    axes.scatter(*samples.T, s=2, color="0.8", label="prior")
+    for index in np.unique(labels):
+        name = classes[index] if index >= 0 else "codes"
+        axes.scatter(*codes[labels == index].T, s=3, color=f"C{index % 10}", label=name)
+    axes.set_aspect("equal")
+    axes.legend(markerscale=4, loc="center left", bbox_to_anchor=(1, 0.5))
+    return picture
+
+
+def learning_curves(rows: Sequence[Mapping[str, float]]) -> figure.Figure:
+    """How each loss and each validation number went, over the updates.
+
+    Args:
+        rows: For each evaluation `updates` and the numbers by name.
+    """
+    names = [name for name in rows[0] if name not in ("updates", "seconds")]
+    down = -(-len(names) // 3)
+    picture = figure.Figure(figsize=(10, 2.3 * down), layout="constrained")
+    updates = [row["updates"] for row in rows]
+    panels = picture.subplots(down, 3, sharex=True, squeeze=False).ravel()
+    for axes in panels[len(names) :]:
+        axes.set_visible(False)
+    for axes, name in zip(panels, names, strict=False):
+        axes.plot(updates, [row[name] for row in rows], marker="." if len(rows) < 50 else "")
+        axes.set_title(name.replace("_", " "), fontsize=9)
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+    picture.supxlabel("updates", fontsize=9)
+    return picture

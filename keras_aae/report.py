@@ -1,0 +1,47 @@
+"""The report of a run: one page that opens with no network."""
+
+import base64
+from collections.abc import Mapping
+import pathlib
+
+import jinja2
+
+from keras_aae import config as config_lib
+
+_CAPTIONS = {
+    "reconstructions": "Held-out images and what the decoder makes of their codes.",
+    "samples": "Decoded samples of the prior: what the model thinks an image can be.",
+    "style_against_class": "Each row is one style drawn from the prior, each column a class: the same hand, every class.",
+    "codes_against_prior": "Held-out style codes against the prior that they are trained to match.",
+    "learning_curves": "The training losses, and the numbers on the validation split, over the run.",
+}
+
+
+def render(config: config_lib.Config, results: Mapping, figures: Mapping[str, bytes]) -> str:
+    """The report as HTML that contains its pictures.
+
+    Args:
+        config: The settings of the run.
+        results: What `results.json` holds.
+        figures: PNG images by name, in the order to show them.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    pictures = [
+        {
+            "title": name.replace("_", " ").capitalize(),
+            "caption": _CAPTIONS.get(name, ""),
+            "data": base64.b64encode(image).decode(),
+        }
+        for name, image in figures.items()
+    ]
+    return environment.get_template("report.html.jinja").render(
+        config=config,
+        results=results,
+        pictures=pictures,
+        settings=vars(config),
+        command=config.command(),
+    )

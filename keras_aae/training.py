@@ -1,0 +1,211 @@
+"""Trains a model in a run directory so that nothing is lost when it is killed.
+
+A checkpoint follows every evaluation. All randomness is a function of the seed and the update's number, so the weights, the
+optimizers and that number are the whole state: a run that goes on from a checkpoint ends where an unbroken one ends.
+"""
+
+import math
+import sys
+import time
+
+import keras
+import tensorflow as tf
+import tqdm
+
+from keras_aae import config as config_lib
+from keras_aae import data
+from keras_aae import distribution
+from keras_aae import errors
+from keras_aae import evaluation
+from keras_aae import run_directory
+from keras_aae.models import base
+
+
+class Checkpoints:
+    """The checkpoints of a run: the model, its optimizers and the seconds spent on training.
+
+    Args:
+        model: The compiled model.
+        directory: The run's directory.
+
+    Attributes:
+        seconds: Seconds spent on training so far.
+    """
+
+    def __init__(self, model: base.Autoencoder, directory: run_directory.RunDirectory):
+        self.seconds = tf.Variable(0.0, dtype=tf.float64)
+        self._model = model
+        self._checkpoint = tf.train.Checkpoint(
+            model=model, optimizers=tf.train.Checkpoint(**model.optimizers), seconds=self.seconds
+        )
+        self._manager = tf.train.CheckpointManager(
+            self._checkpoint, str(directory.checkpoints), max_to_keep=2
+        )
+
+    def restore(self) -> int:
+        """Goes on from the newest readable checkpoint; returns its update, 0 where there is none.
+
+        Raises:
+            UserError: there are checkpoints, but none is readable.
+        """
+        for path in reversed(self._manager.checkpoints):
+            try:
+                self._checkpoint.restore(path).assert_existing_objects_matched().expect_partial()
+            except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
+                reason = " ".join(str(error).split())[:120]
+                print(
+                    f"{path}: damaged checkpoint, trying the one before ({reason})", file=sys.stderr
+                )
+                continue
+            return int(self._model.updates.numpy())
+        if self._manager.checkpoints:
+            raise errors.UserError(
+                f"{self._manager.directory}: no readable checkpoint; remove that folder to train from the start"
+            )
+        return 0
+
+    def save(self) -> None:
+        """Writes a checkpoint and removes the one before the last.
+
+        Raises:
+            UserError: it can't be written.
+        """
+        try:
+            self._manager.save(checkpoint_number=int(self._model.updates.numpy()))
+        except (tf.errors.OpError, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise errors.UserError(
+                f"{self._manager.directory}: no checkpoint could be written ({reason})"
+            ) from error
+
+
+def train(
+    model: base.Autoencoder,
+    dataset: data.Dataset,
+    config: config_lib.Config,
+    directory: run_directory.RunDirectory,
+    checkpoints: Checkpoints,
+) -> list[dict[str, float]]:
+    """Trains up to `config.updates`, from the last checkpoint where there is one.
+
+    Args:
+        model: The compiled model.
+        dataset: Its data.
+        config: The settings of the run.
+        directory: Gets metrics, events and checkpoints.
+        checkpoints: The run's checkpoints.
+
+    Returns:
+        A row of numbers for each evaluation: `updates`, `seconds`, the losses, and `validation_*`.
+
+    Raises:
+        UserError: the losses are no longer finite, or the directory can't be written.
+    """
+    start = checkpoints.restore()
+    monitor = Monitor(dataset.validation, config, directory, checkpoints, start)
+    if start >= config.updates:
+        return monitor.rows
+    if start:
+        print(f"Going on from update {start}")
+    batches = distribution.distribute(
+        model.distribute_strategy,
+        lambda context: data.minibatches(
+            dataset,
+            seed=config.seed,
+            batch_size=config.batch_size,
+            labelled_batch_size=config.labelled_batch_size if model.uses_labels else 0,
+            augment_shift=config.augment_shift,
+            start=start,
+            context=context,
+        ),
+    )
+    model.fit(
+        batches,
+        initial_epoch=start // config.evaluate_every,
+        epochs=config.updates // config.evaluate_every,
+        steps_per_epoch=config.evaluate_every,
+        shuffle=False,
+        verbose=0,
+        callbacks=[monitor],
+    )
+    return monitor.rows
+
+
+class Monitor(keras.callbacks.Callback):
+    """Shows how the training goes, and keeps it: after each epoch validation numbers, a table row and a checkpoint.
+
+    An epoch is `config.evaluate_every` updates.
+
+    Attributes:
+        rows: A row of numbers for each evaluation so far.
+    """
+
+    def __init__(self, validation, config, directory, checkpoints, start):
+        super().__init__()
+        self.rows = directory.read_metrics(start)
+        self._validation = validation
+        self._config = config
+        self._directory = directory
+        self._checkpoints = checkpoints
+        self._start = start
+
+    def on_train_begin(self, logs=None):
+        self._evaluator = evaluation.Evaluator(self.model)
+        self._events = tf.summary.create_file_writer(str(self._directory.events))
+        self._bar = tqdm.tqdm(
+            total=self._config.updates,
+            initial=self._start,
+            unit="update",
+            desc=self._config.name,
+            mininterval=0.5 if sys.stderr.isatty() else 30,
+            dynamic_ncols=True,
+        )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._bar.update()
+
+    def on_epoch_end(self, epoch, logs=None):
+        losses = {name: float(value) for name, value in logs.items()}
+        self._checkpoints.seconds.assign_add(time.perf_counter() - self._began)
+        updates = (epoch + 1) * self._config.evaluate_every
+        bad = [name for name, value in losses.items() if not math.isfinite(value)]
+        if bad:
+            raise errors.UserError(
+                f"the {bad[0]} loss is no longer finite at update {updates}; try a smaller --learning_rate "
+                "in a new --run_dir"
+            )
+        numbers = self._evaluator.evaluate(self._validation)
+        row = {
+            "updates": updates,
+            "seconds": round(float(self._checkpoints.seconds.numpy()), 2),
+            **losses,
+        }
+        row |= {f"validation_{name}": value for name, value in numbers.items()}
+        self.rows.append(row)
+        self._record(row)
+        self._checkpoints.save()
+
+    def on_train_end(self, logs=None):
+        self._bar.close()
+        self._events.close()
+
+    def _record(self, row):
+        self._directory.write_metrics(self.rows)
+        with self._events.as_default(step=row["updates"]):
+            for name, value in row.items():
+                if name != "updates":
+                    tf.summary.scalar(name, value)
+        self._events.flush()
+        shown = {
+            name.removeprefix("validation_"): value
+            for name, value in row.items()
+            if "validation" in name
+        }
+        summary = ", ".join(
+            f"{name.replace('_', ' ')} {value:.4f}" for name, value in shown.items()
+        )
+        self._bar.write(f"update {row['updates']}: validation {summary}", file=sys.stderr)
+        self._bar.set_postfix_str(f"validation {summary}", refresh=False)
