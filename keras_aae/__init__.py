@@ -1,6 +1,7 @@
 """Adversarial autoencoders (Makhzani et al., arXiv 1511.05644) in TensorFlow and Keras.
 
-The public names below are imported when first used, so `import keras_aae` costs no TensorFlow import.
+The public names below are imported when first used, so `import keras_aae` costs no TensorFlow
+import.
 """
 
 import importlib

@@ -1,7 +1,7 @@
 """Every setting of a run: its name, type, default, help text and check, once.
 
-`launch.py` derives the command-line flags from `Config`, and a run directory keeps it as a flagfile. This module imports
-no TensorFlow, so a mistake in a flag is answered at once.
+`launch.py` derives the command-line flags from `Config`, and a run directory keeps it as a
+flagfile. This module imports no TensorFlow, so a mistake in a flag is answered at once.
 """
 
 import dataclasses
@@ -13,8 +13,8 @@ from keras_aae import errors
 from keras_aae import models
 
 MODES = ("train", "evaluate", "export")
-# What may differ between the run that is kept in a directory and the command that goes on with it: where things are and
-# what to do, never what the result is.
+# What may differ between the run that is kept in a directory and the command that goes on with it:
+# where things are and what to do, never what the result is.
 _PLACES = ("mode", "run_dir", "export_dir", "data_dir", "strategy")
 
 
@@ -43,8 +43,9 @@ class Config:
 
     mode: str = _setting(
         "train",
-        "train: train, evaluate, draw the figures, export and report, going on from the last checkpoint where there is "
-        "one. evaluate, export: that part again, for the finished run in --run_dir.",
+        "train: train, evaluate, draw the figures, export and report, going on from the last "
+        "checkpoint where there is one. evaluate, export: that part again, for the run in "
+        "--run_dir.",
         choices=MODES,
     )
     model: str = _setting("semisup", "The variant of the method.", choices=models.NAMES)
@@ -63,8 +64,9 @@ class Config:
 
     dataset: str = _setting(
         "mnist_5k",
-        "mnist_5k (5,000 MNIST images, needs no download), the name of a TFDS image data set, a .npz file with "
-        "x_train, y_train, x_test, y_test, or a folder with train/<class>/*.png|jpg and test/<class>/*.",
+        "mnist_5k (5,000 MNIST images, needs no download), the name of a TFDS image data set, a "
+        ".npz file with x_train, y_train, x_test, y_test, or a folder with "
+        "train/<class>/*.png|jpg and test/<class>/*.",
         pattern=r".+",
     )
     data_dir: str = _setting("", "Where TFDS data sets are prepared. Default: TFDS's own place.")
@@ -84,7 +86,8 @@ class Config:
     style_size: int = _setting(10, "Dimensions of the style code z.", low=1, high=4096)
     input_noise: float = _setting(
         0.3,
-        "Standard deviation of the noise on the encoder's input in training (pixels are in [0, 1]).",
+        "Standard deviation of the noise on the encoder's input in training, where pixels are in "
+        "[0, 1].",
         low=0,
     )
     discriminator_noise: float = _setting(
@@ -92,14 +95,16 @@ class Config:
     )
     average: float = _setting(
         0.995,
-        "Decay of the moving average of the weights that evaluation and export use. 0: the weights themselves.",
+        "Decay of the moving average of the weights that evaluation and export use. 0: the "
+        "weights themselves.",
         low=0,
         high=0.99999,
     )
 
     update: str = _setting(
         "joint",
-        "sequential: the paper's order, a pass and an optimizer for each phase. joint: one encoder pass for all.",
+        "sequential: the paper's order, a pass and an optimizer for each phase. joint: one "
+        "encoder pass for all.",
         choices=("joint", "sequential"),
     )
     updates: int = _setting(6000, "How many minibatches to train on.", low=1)
@@ -122,7 +127,8 @@ class Config:
     )
     reconstruction_weight: float = _setting(
         3.0,
-        "Weight of the reconstruction loss, a mean over pixels (784 makes it the paper's sum on MNIST).",
+        "Weight of the reconstruction loss, a mean over pixels (784 makes it the paper's sum on "
+        "MNIST).",
         low=0,
     )
     adversarial_weight: float = _setting(
@@ -132,7 +138,8 @@ class Config:
 
     strategy: str = _setting(
         "auto",
-        "single: one device. mirrored: a replica on every GPU. auto: mirrored with two GPUs or more.",
+        "single: one device. mirrored: a replica on every GPU. auto: mirrored with two GPUs or "
+        "more.",
         choices=("auto", "single", "mirrored"),
     )
 
@@ -141,7 +148,8 @@ class Config:
             _check(field, getattr(self, field.name))
         if self.updates % self.evaluate_every:
             raise errors.UserError(
-                f"--updates: expected a multiple of --evaluate_every={self.evaluate_every}. Received: {self.updates}"
+                f"--updates: expected a multiple of --evaluate_every={self.evaluate_every}. "
+                f"Received: {self.updates}"
             )
         if self.mode != "train" and not self.run_dir:
             raise errors.UserError(
@@ -188,7 +196,7 @@ class Config:
         ]
 
     def differences(self, other: "Config") -> list[str]:
-        """The settings that would make another result: `--name=mine (there: theirs)`, one string each."""
+        """The settings that make another result, each as `--name=mine (there: theirs)`."""
         return [
             f"--{name}={value} (there: {getattr(other, name)})"
             for name, value in vars(self).items()

@@ -24,7 +24,8 @@ def distribute(
 
     Args:
         strategy: The strategy in use.
-        minibatches: Gives the per-replica batches for a part of the strategy; see `data.minibatches`.
+        minibatches: Gives the per-replica batches for a part of the strategy; see
+            `data.minibatches`.
     """
     if strategy.num_replicas_in_sync == 1:
         return minibatches(tf.distribute.InputContext())

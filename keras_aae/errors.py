@@ -4,6 +4,6 @@
 class UserError(Exception):
     """A mistake in a flag, a file or a run directory.
 
-    Its message is one line that names the thing at fault, what was expected and what came. The command line prints it
-    without a stack trace and exits with status 2.
+    Its message is one line that names the thing at fault, what was expected and what came. The
+    command line prints it without a stack trace and exits with status 2.
     """

@@ -42,8 +42,9 @@ class Evaluator:
         """The numbers of a split.
 
         Returns:
-            `reconstruction_mse`, the mean squared error per normalised pixel or feature (pixels in [0, 1]), and for
-            a model with classes `error_rate`, the share in [0, 1] of the labelled examples that it gets wrong.
+            `reconstruction_mse`, the mean squared error per normalised pixel or feature (pixels in
+            [0, 1]), and for a model with classes `error_rate`, the share in [0, 1] of the labelled
+            examples that it gets wrong.
         """
         predictions = self.predict(split.x)
         numbers = {"reconstruction_mse": float(predictions["squared_error"].mean())}

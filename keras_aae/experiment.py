@@ -132,7 +132,7 @@ def _describe(config, dataset, model, checkpoints):
         "updates": updates,
         "train_seconds": round(seconds, 2),
         "images_per_second": round(updates * batch / seconds, 1),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {len(tf.config.list_logical_devices('GPU'))} GPUs",
+        "machine": _machine(),
         "command": config.command(),
         "versions": {
             "keras_aae": keras_aae.__version__,
@@ -142,8 +142,13 @@ def _describe(config, dataset, model, checkpoints):
     }
 
 
+def _machine():
+    gpus = len(tf.config.list_logical_devices("GPU"))
+    return f"{platform.machine()}, {os.cpu_count()} cores, {gpus} GPUs"
+
+
 def _evaluate(evaluator, dataset):
-    """The numbers of the validation and the test examples; None where there are no test examples."""
+    """The numbers of the validation and the test examples; None without test examples."""
     test = evaluator.evaluate(dataset.test) if len(dataset.test.x) else None
     return {"validation": evaluator.evaluate(dataset.validation), "test": test}
 

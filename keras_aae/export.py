@@ -16,7 +16,8 @@ def export(model: base.Autoencoder, base_path: pathlib.Path) -> pathlib.Path:
     The version is written beside its place and renamed, so a server never sees half of one.
 
     Args:
-        model: The model, whose averaged weights are exported with raw examples as inputs; see `model.signatures`.
+        model: The model, whose averaged weights are exported with raw examples as inputs; see
+            `model.signatures`.
         base_path: The model's folder, which holds a folder for each version.
 
     Returns:

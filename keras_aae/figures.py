@@ -1,4 +1,4 @@
-"""Pictures: functions from arrays to a matplotlib Figure. Writing a file is the caller's business."""
+"""Pictures: functions from arrays to a matplotlib Figure, which the caller may write."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ def reconstructions(examples: np.ndarray, outputs: np.ndarray) -> figure.Figure:
 def code_against_prior(
     codes: np.ndarray, samples: np.ndarray, labels: np.ndarray, classes: Sequence[str]
 ) -> figure.Figure:
-    """Held-out codes beside samples of the prior: a scatter in two dimensions, else a histogram for each dimension.
+    """Held-out codes and samples of the prior: a scatter in 2-D, else histograms.
 
     Args:
         codes: [N, size].

@@ -1,7 +1,8 @@
 """Finds flagfiles by name and puts their flags on the command line.
 
-`--flagfile=semisup.cfg` means the file of that path where there is one, else the flagfile of that name that ships with
-the project, in a checkout or in an installed wheel. A flagfile may name others.
+`--flagfile=semisup.cfg` means the file of that path where there is one, else the flagfile of that
+name that ships with the project, in a checkout or in an installed wheel. A flagfile may name
+others.
 """
 
 import pathlib

@@ -34,7 +34,8 @@ def define_flags(values: flags.FlagValues) -> None:
 def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Config:
     """The settings that the command-line arguments ask for.
 
-    In the modes that work on a finished run, the settings kept in its directory come before the arguments.
+    In the modes that work on a finished run, the settings kept in its directory come before the
+    arguments.
 
     Args:
         arguments: `sys.argv`, the program's name first.

@@ -1,4 +1,4 @@
-"""The losses, each a pure function that returns one value an example: shape [B], in nats where it is a likelihood."""
+"""The losses: pure functions that return one value an example, shape [B]."""
 
 import tensorflow as tf
 
@@ -21,8 +21,9 @@ def squared_error(target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
 def adversarial(logits: tf.Tensor, *, real: bool) -> tf.Tensor:
     """-log D(code) where `real`, else -log(1 - D(code)), in nats.
 
-    The discriminator minimises it with `real=True` on samples of the prior and `real=False` on codes; the encoder with
-    `real=True` on codes, the non-saturating form of the game (paper, section 1.1).
+    The discriminator minimises it with `real=True` on samples of the prior and `real=False` on
+    codes; the encoder with `real=True` on codes, the non-saturating form of the game (paper,
+    section 1.1).
 
     Args:
         logits: [B, 1] of the discriminator.
@@ -33,7 +34,7 @@ def adversarial(logits: tf.Tensor, *, real: bool) -> tf.Tensor:
 
 
 def classification(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """-log q(y = label | x) in nats, averaged over the labelled examples of the batch and 0 for the others.
+    """-log q(y = label | x) in nats over the labelled share; 0 where unlabelled.
 
     The mean of the result over the batch is the mean cross-entropy of the labelled examples.
 

@@ -1,8 +1,8 @@
 """Encoders, decoders and discriminators: plain Keras functional models.
 
-Every network outputs logits or unbounded codes; no activation follows the last layer. Noise is the model's business, so a
-network is a deterministic function. A `Family` is what a model takes to build its networks; pass one of your own to use
-other networks.
+Every network outputs logits or unbounded codes; no activation follows the last layer. Noise is the
+model's business, so a network is a deterministic function. A `Family` is what a model takes to
+build its networks; pass one of your own to use other networks.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class Family(NamedTuple):
     """Functions that build networks which fit together.
 
     Attributes:
-        encoder: (input_shape, {head: size}) -> model from inputs [B, *input_shape] to {head: [B, size]}.
+        encoder: (input_shape, {head: size}) -> model from [B, *input_shape] to {head: [B, size]}.
         decoder: (code_size, output_shape) -> model from codes [B, code_size] to [B, *output_shape].
         discriminator: (code_size) -> model from codes [B, code_size] to logits [B, 1].
     """
@@ -45,7 +45,8 @@ def get(name: "str | Family", input_shape: tuple[int, ...]) -> Family:
         )
     if name == "conv" and len(input_shape) != 3:
         raise ValueError(
-            f"Expected inputs [height, width, channels] for network='conv'. Received: input_shape={input_shape}"
+            "Expected inputs [height, width, channels] for network='conv'. Received: "
+            f"input_shape={input_shape}"
         )
     return families[name]
 
@@ -93,7 +94,7 @@ def _normalised(x):
 
 
 def _stages(input_shape):
-    """The size (height, width) before each stride-2 stage and after the last: halved while 8 or more."""
+    """The sizes (height, width) between stride-2 stages: halved while 8 or more."""
     sizes = [input_shape[:2]]
     while min(sizes[-1]) >= 8 and len(sizes) <= len(_CONV_CHANNELS):
         sizes.append(tuple(math.ceil(side / 2) for side in sizes[-1]))
@@ -120,7 +121,8 @@ def conv_decoder(code_size: int, output_shape: tuple[int, ...]) -> keras.Model:
     for size, count in reversed(list(zip(sizes, channels, strict=True))[:-1]):
         last = size is sizes[0]
         x = keras.layers.Conv2DTranspose(count, 4, 2, "same", use_bias=last)(x)
-        x = keras.layers.Cropping2D([(0, made - side) for made, side in zip(x.shape[1:3], size)])(x)
+        surplus = [(0, made - side) for made, side in zip(x.shape[1:3], size, strict=True)]
+        x = keras.layers.Cropping2D(surplus)(x)
         x = x if last else _normalised(x)
     return keras.Model(inputs, x, name="decoder")
 

@@ -1,6 +1,7 @@
-"""What a decoder's output says about an example: how raw data enters the graph and what comes out of it.
+"""How raw data enters the graph, and what a decoder's output says about it.
 
-Preprocessing is part of the model, so whoever feeds it, in training or as a served SavedModel, sends raw data.
+Preprocessing is part of the model, so whoever feeds it, in training or as a served SavedModel,
+sends raw data.
 """
 
 import abc
@@ -28,7 +29,7 @@ class Observation(abc.ABC):
 
     @abc.abstractmethod
     def mean(self, output: tf.Tensor) -> tf.Tensor:
-        """The expected example for a decoder's output, as people read it: pixels in [0, 1], or features."""
+        """The expected example for a decoder's output: pixels in [0, 1], or features."""
 
     @abc.abstractmethod
     def squared_error(self, x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
@@ -92,7 +93,7 @@ class Features(Observation):
 
 
 def of(x: np.ndarray) -> Observation:
-    """The observation that fits training examples: uint8 images [N, H, W, C] or float features [N, D]."""
+    """The observation that fits examples: uint8 images [N, H, W, C] or float features [N, D]."""
     if x.dtype == np.uint8:
         return Pixels()
     return Features(x.mean(axis=0), x.std(axis=0))

@@ -11,9 +11,10 @@ from keras_aae import config as config_lib
 _CAPTIONS = {
     "reconstructions": "Held-out images and what the decoder makes of their codes.",
     "samples": "Decoded samples of the prior: what the model thinks an image can be.",
-    "style_against_class": "Each row is one style drawn from the prior, each column a class: the same hand, every class.",
-    "codes_against_prior": "Held-out style codes against the prior that they are trained to match.",
-    "learning_curves": "The training losses, and the numbers on the validation split, over the run.",
+    "style_against_class": "Each row is one style drawn from the prior, each column a class: the "
+    "same hand in every class.",
+    "codes_against_prior": "Held-out style codes against the prior that they should match.",
+    "learning_curves": "The training losses, and the numbers on the validation split.",
 }
 
 

@@ -1,4 +1,4 @@
-"""The directory that a run writes everything into: its layout, its lock, and files that appear whole or not at all."""
+"""The directory of a run: its layout, its lock, and files that are there whole or not at all."""
 
 import contextlib
 import csv
@@ -37,7 +37,7 @@ class RunDirectory:
         """
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = open(self.path / ".lock", "w")
+            lock = (self.path / ".lock").open("w")
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -54,7 +54,8 @@ class RunDirectory:
             differences = config.differences(config_lib.Config.from_flagfile(kept))
             if differences:
                 raise errors.UserError(
-                    f"--run_dir={self.path}: holds a run with other settings: {', '.join(differences)}. "
+                    f"--run_dir={self.path}: holds a run with other settings: "
+                    f"{', '.join(differences)}. "
                     "Give another --run_dir, or the settings of the run there"
                 )
             return

@@ -1,7 +1,8 @@
 """Trains a model in a run directory so that nothing is lost when it is killed.
 
-A checkpoint follows every evaluation. All randomness is a function of the seed and the update's number, so the weights, the
-optimizers and that number are the whole state: a run that goes on from a checkpoint ends where an unbroken one ends.
+A checkpoint follows every evaluation. All randomness is a function of the seed and the update's
+number, so the weights, the optimizers and that number are the whole state: a run that goes on from
+a checkpoint ends where an unbroken one ends.
 """
 
 import math
@@ -60,7 +61,8 @@ class Checkpoints:
             return int(self._model.updates.numpy())
         if self._manager.checkpoints:
             raise errors.UserError(
-                f"{self._manager.directory}: no readable checkpoint; remove that folder to train from the start"
+                f"{self._manager.directory}: no readable checkpoint; remove that folder to train "
+                "from the start"
             )
         return 0
 
@@ -132,7 +134,7 @@ def train(
 
 
 class Monitor(keras.callbacks.Callback):
-    """Shows how the training goes, and keeps it: after each epoch validation numbers, a table row and a checkpoint.
+    """After each epoch: validation numbers, a row of the table and a checkpoint.
 
     An epoch is `config.evaluate_every` updates.
 
@@ -174,7 +176,8 @@ class Monitor(keras.callbacks.Callback):
         bad = [name for name, value in losses.items() if not math.isfinite(value)]
         if bad:
             raise errors.UserError(
-                f"the {bad[0]} loss is no longer finite at update {updates}; try a smaller --learning_rate "
+                f"the {bad[0]} loss is no longer finite at update {updates}; try a smaller "
+                "--learning_rate "
                 "in a new --run_dir"
             )
         numbers = self._evaluator.evaluate(self._validation)

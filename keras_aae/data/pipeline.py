@@ -1,8 +1,8 @@
 """Minibatches as a pure function of the seed and the update's number.
 
-A batch is drawn by index from arrays in memory: a stateless shuffle says which example stands where in each pass over the
-data. So a run that was stopped goes on with the very batch it would have seen, with nothing to save, and any number of
-replicas sees the same global batch.
+A batch is drawn by index from arrays in memory: a stateless shuffle says which example stands where
+in each pass over the data. So a run that was stopped goes on with the very batch it would have
+seen, with nothing to save, and any number of replicas sees the same global batch.
 """
 
 import numpy as np
@@ -26,8 +26,8 @@ def minibatches(
 ) -> tf.data.Dataset:
     """Endless training minibatches, each `{"x": [B, ...], "y": [B]}`.
 
-    A batch holds `batch_size` examples without their labels, then `labelled_batch_size` labelled ones. Each stream passes
-    over its examples in a new order every time.
+    A batch holds `batch_size` examples without their labels, then `labelled_batch_size` labelled
+    ones. Each stream passes over its examples in a new order every time.
 
     Args:
         dataset: What to draw from.
@@ -42,7 +42,8 @@ def minibatches(
         A dataset of per-replica batches: x as in the data set, y int32 with -1 for unlabelled.
 
     Raises:
-        UserError: a batch size does not divide by the number of replicas, or there is nothing to draw from.
+        UserError: a batch size does not divide by the number of replicas, or there is nothing to
+            draw from.
     """
     context = context or tf.distribute.InputContext()
     replicas = context.num_replicas_in_sync
@@ -107,7 +108,8 @@ def _draw(seed, stream, part, size, pool):
     """Which of `pool` examples stand in part number `part` of a stream: int32 [size]."""
     positions = part * size + tf.range(size, dtype=tf.int64)
     stream_seed = tf.fill([size], tf.constant(_mix(seed, stream), tf.int64))
-    # tf.random.experimental.index_shuffle pads a [n, 2] seed along the wrong axis; the op itself takes [n, 3].
+    # tf.random.experimental.index_shuffle pads a [n, 2] seed along the wrong axis; the op itself
+    # takes [n, 3].
     rows = tf.raw_ops.RandomIndexShuffle(
         index=positions % pool,
         seed=tf.stack([stream_seed, positions // pool, tf.zeros_like(positions)], axis=1),

@@ -1,7 +1,8 @@
 """Reads a data set, wherever it comes from, into arrays and checks it.
 
-Every source gives the same thing, `Raw`: uint8 images [N, height, width, channels] or float32 feature vectors [N, D], and
-int32 labels where -1 means unknown. Whatever is wrong with the data is told as a `UserError` that names the file.
+Every source gives the same thing, `Raw`: uint8 images [N, height, width, channels] or float32
+feature vectors [N, D], and int32 labels where -1 means unknown. Whatever is wrong with the data is
+told as a `UserError` that names the file.
 """
 
 import pathlib
@@ -124,13 +125,14 @@ def _examples(x, where):
             return x.astype(np.float32)
         if x.ndim in (3, 4) and x.size and (x.min() < 0 or x.max() > 1):
             raise errors.UserError(
-                f"{where}: expected float images within [0, 1]. Received: {x.min():g} to {x.max():g}"
+                f"{where}: expected float images within [0, 1]. "
+                f"Received: {x.min():g} to {x.max():g}"
             )
         x = np.rint(x * 255).astype(np.uint8)
     if x.dtype != np.uint8 or x.ndim not in (3, 4):
         raise errors.UserError(
-            f"{where}: expected images, uint8 or float, N x H x W or N x H x W x C, or feature vectors, "
-            f"float N x D. Received: {x.dtype} {list(x.shape)}"
+            f"{where}: expected images, uint8 or float, N x H x W or N x H x W x C, or feature "
+            f"vectors, float N x D. Received: {x.dtype} {list(x.shape)}"
         )
     x = x[..., None] if x.ndim == 3 else x
     if x.shape[-1] not in (1, 3, 4):
@@ -164,7 +166,7 @@ def _indices(y, classes):
 
 
 def _folder(path):
-    """A folder with train/<class>/*.png|jpg and perhaps test/; images right in train/ are unlabelled."""
+    """A folder with train/<class>/*.png|jpg, perhaps test/; images in train/ have no label."""
     if not (path / "train").is_dir():
         raise errors.UserError(
             f"{path}: expected a folder train/ with one folder of images for each class"

@@ -1,7 +1,7 @@
 """Which examples train, validate and test, and which labels the model is given.
 
-Every choice is class-balanced and drawn from the seed. A training label that the model is not given is replaced by -1 here,
-before anything else sees it.
+Every choice is class-balanced and drawn from the seed. A training label that the model is not given
+is replaced by -1 here, before anything else sees it.
 """
 
 from typing import NamedTuple
@@ -95,7 +95,7 @@ def _held_out(y, share, generator):
 
 
 def _labelled(y, count, classes, generator):
-    """A mask of the examples whose label is given to the model: `count` of them, as many of each class."""
+    """A mask of the examples whose label is given: `count`, as many of each class."""
     known = y != UNLABELLED
     if count == -1:
         return known
@@ -103,7 +103,8 @@ def _labelled(y, count, classes, generator):
         raise errors.UserError(f"--labels={count}: the data set has no labels")
     if count and count % len(classes):
         raise errors.UserError(
-            f"--labels={count}: expected a multiple of {len(classes)}, the number of classes, for a balanced subset"
+            f"--labels={count}: expected a multiple of {len(classes)}, the number of classes, for "
+            "a balanced subset"
         )
     mask = np.zeros(len(y), bool)
     for label, class_name in enumerate(classes if count else ()):
@@ -111,8 +112,8 @@ def _labelled(y, count, classes, generator):
         wanted = count // len(classes)
         if len(members) < wanted:
             raise errors.UserError(
-                f"--labels={count}: needs {wanted} of each class, but class {class_name} has {len(members)} "
-                "labelled training examples"
+                f"--labels={count}: needs {wanted} of each class, but class {class_name} has "
+                f"{len(members)} labelled training examples"
             )
         mask[members[:wanted]] = True
     return mask

@@ -1,7 +1,7 @@
 """The variants of the method by name.
 
-Adding one is a file in this folder and a line in `_MODELS`. The classes are imported when asked for, so the names can be
-checked without TensorFlow.
+Adding one is a file in this folder and a line in `_MODELS`. The classes are imported when asked
+for, so the names can be checked without TensorFlow.
 """
 
 import importlib
@@ -28,7 +28,8 @@ def get(name: str) -> type:
 def build(config, input_shape, num_classes, observation):
     """A model with the settings of a run.
 
-    Keyword arguments of the class's constructor, and of its bases', take the value of the setting of the same name.
+    Keyword arguments of the class's constructor, and of its bases', take the value of the setting
+    of the same name.
 
     Args:
         config: A `config.Config`.

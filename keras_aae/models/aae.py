@@ -12,13 +12,14 @@ from keras_aae.models import base
 class AdversarialAutoencoder(base.Autoencoder):
     """An autoencoder whose codes, over all the data, are made to look like samples of a prior.
 
-    Each part of the code has its prior p and its discriminator D, a density-ratio estimator between prior samples and
-    codes. The encoder is deterministic.
+    Each part of the code has its prior p and its discriminator D, a density-ratio estimator between
+    prior samples and codes. The encoder is deterministic.
 
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
         style_size: Dimensions of the code z.
-        priors: A TFP distribution of event shape [size] for each part of the code. Default: style, a Gaussian N(0, I).
+        priors: A TFP distribution of event shape [size] for each part of the code. Default: style,
+            a Gaussian N(0, I).
         discriminator_noise: Standard deviation of the noise on the discriminators' inputs.
         adversarial_weight: Weight of the encoder's adversarial loss.
         **kwargs: As `base.Autoencoder`.
@@ -61,7 +62,7 @@ class AdversarialAutoencoder(base.Autoencoder):
         )
 
     def discrimination(self, batch: base.Batch, code: base.Code) -> tf.Tensor:
-        """Regularization phase, first half: the discriminators tell prior samples from codes (paper, section 2)."""
+        """Regularization phase (paper, section 2): discriminators tell samples from codes."""
         count = tf.shape(batch.x)[0]
         loss = 0.0
         for name, prior in self.priors.items():
@@ -75,7 +76,7 @@ class AdversarialAutoencoder(base.Autoencoder):
         return loss
 
     def generation(self, batch: base.Batch, code: base.Code) -> tf.Tensor:
-        """Regularization phase, second half: the encoder makes codes pass as prior samples (paper, section 2)."""
+        """Regularization phase (paper, section 2): the encoder makes codes pass as samples."""
         return tf.add_n(
             [
                 losses.adversarial(self._judge(name, code[name], batch), real=True)
@@ -111,7 +112,7 @@ class AdversarialAutoencoder(base.Autoencoder):
         return tf.map_fn(draw, seeds, fn_output_signature=signature)
 
     def generate(self, seeds: tf.Tensor) -> tf.Tensor:
-        """An example decoded from one draw of the prior for each of the seeds, integer [B]; see `decode`."""
+        """The example decoded from a draw of the prior, for each seed; see `sample_prior`."""
         return self.decode(self.sample_prior(seeds))
 
     def signatures(self):

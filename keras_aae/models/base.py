@@ -1,9 +1,10 @@
-"""What every variant shares: networks, phases of training, averaged weights, and the code's way in and out.
+"""What every variant shares: networks, phases of training, averaged weights and inference.
 
-A variant states its networks and its `phases`: named losses, each with the networks that it trains. Two orders of update
-follow from that statement. *Sequential* is the paper's (section 2): for each phase in turn a fresh pass, a gradient and an
-optimizer of its own. *Joint* shares one encoder pass: the autoencoder takes one step on the weighted sum of its losses and
-the discriminators one on theirs, both from the weights as they were before the step.
+A variant states its networks and its `phases`: named losses, each with the networks that it trains.
+Two orders of update follow from that statement. *Sequential* is the paper's (section 2): for each
+phase in turn a fresh pass, a gradient and an optimizer of its own. *Joint* shares one encoder pass:
+the autoencoder takes one step on the weighted sum of its losses and the discriminators one on
+theirs, both from the weights as they were before the step.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ Code = dict[str, tf.Tensor]
 
 
 class Seeds:
-    """Stateless seeds for the draws of one update on one replica: each call gives another, int32 [2]."""
+    """The seeds of one update's draws on one replica: each call gives another, int32 [2]."""
 
     def __init__(self, seed: int, update: tf.Tensor, replica: tf.Tensor | int):
         base = tf.stack([tf.constant(seed, tf.int32), tf.cast(update, tf.int32)])
@@ -98,7 +99,8 @@ class Autoencoder(keras.Model):
         update: `joint` or `sequential`.
         input_noise: Standard deviation of the noise on the encoder's input in training.
         reconstruction_weight: Weight of the reconstruction loss, a mean over pixels.
-        average: Decay of the moving average of the weights that inference uses; 0 for the weights themselves.
+        average: Decay of the moving average of the weights that inference uses; 0 for the weights
+            themselves.
         seed: Draws the initial weights and all noise.
 
     Raises:
@@ -161,11 +163,11 @@ class Autoencoder(keras.Model):
         return self.parts
 
     def to_code(self, outputs: Mapping[str, tf.Tensor]) -> Code:
-        """The code that the encoder's raw outputs stand for: its `parts`, and whatever else the phases need."""
+        """The code that the encoder's raw outputs stand for, and whatever else phases need."""
         return dict(outputs)
 
     def reconstruction(self, batch: Batch, code: Code) -> tf.Tensor:
-        """Reconstruction phase: the loss of the decoded code against the clean example (paper, section 2)."""
+        """Reconstruction phase (paper, section 2): the decoded code against the clean example."""
         return self.observation.loss(batch.x, self.decoder(self.join(code), training=True))
 
     # ---- Training.
@@ -174,8 +176,8 @@ class Autoencoder(keras.Model):
         """Prepares training.
 
         Args:
-            optimizer: The pattern of which every phase, or in joint updates the autoencoder and the discriminators, gets
-                a copy of its own.
+            optimizer: The pattern of which every phase, or in joint updates the autoencoder and the
+                discriminators, gets a copy of its own.
             **kwargs: As `keras.Model.compile`.
         """
         super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
@@ -204,7 +206,11 @@ class Autoencoder(keras.Model):
         return steps
 
     def train_step(self, data: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One update on a replica's minibatch `{"x": [B, ...], "y": [B]}`; returns the running mean of each loss."""
+        """One update on a replica's minibatch; returns the running mean of each loss.
+
+        Args:
+            data: `{"x": raw examples [B, ...], "y": int32 [B]}` as `data.minibatches` gives.
+        """
         context = tf.distribute.get_replica_context()
         seeds = Seeds(self.seed, self.updates, context.replica_id_in_sync_group)
         batch = Batch(self.observation.normalize(data["x"]), data["y"], seeds)
@@ -237,7 +243,7 @@ class Autoencoder(keras.Model):
         )
 
     def _objective(self, phases, batch, code):
-        """What an optimizer step minimises: the weighted sum of its phases' mean losses, tracked unweighted.
+        """What a step minimises: the weighted sum of its phases' losses, tracked unweighted.
 
         It is divided by the number of replicas, since optimizers sum gradients over them.
         """
@@ -253,7 +259,7 @@ class Autoencoder(keras.Model):
         self.optimizers[step].apply(tape.gradient(objective, variables), variables)
 
     def make_train_function(self, force: bool = False):
-        """As in Keras, but each loss is reduced as a scalar, which MultiWorkerMirroredStrategy needs (keras#20585)."""
+        """As in Keras, but reduces scalars, as several workers need (keras#20585)."""
         if self.train_function is not None and not force:
             return
         strategy = self.distribute_strategy
@@ -268,7 +274,7 @@ class Autoencoder(keras.Model):
         self.train_function = train_function
 
     def _update_average(self):
-        """Moves the averaged weights towards the weights; early on by more, so that they forget the start."""
+        """Moves the averaged weights towards the weights, early on by more."""
         if not self.average:
             return
         count = tf.cast(self.updates, tf.float32)
@@ -298,7 +304,7 @@ class Autoencoder(keras.Model):
         return {name: code[name] for name in self.parts}
 
     def decode(self, code: Code) -> tf.Tensor:
-        """The expected examples for a code: images float32 [B, H, W, C] in [0, 1], or features [B, D]."""
+        """The expected examples: images float32 [B, H, W, C] in [0, 1], or features [B, D]."""
         output = self.averaged_decoder(self.join(code), training=False)
         return self.observation.mean(output)
 

@@ -11,8 +11,9 @@ from keras_aae.models import base
 class SemiSupervisedAAE(aae.AdversarialAutoencoder):
     """The encoder gives a class q(y|x) and a style z; few labels say which class is which.
 
-    One adversary makes y look like samples of a categorical distribution, another makes z Gaussian, and a third phase
-    minimises the cross-entropy of q(y|x) on the labelled examples of the minibatch.
+    One adversary makes y look like samples of a categorical distribution, another makes z Gaussian,
+    and a third phase minimises the cross-entropy of q(y|x) on the labelled examples of the
+    minibatch.
 
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
@@ -61,11 +62,11 @@ class SemiSupervisedAAE(aae.AdversarialAutoencoder):
         return {"class_logits": self.parts["class_probabilities"], "style": self.parts["style"]}
 
     def to_code(self, outputs):
-        """{"class_probabilities": q(y|x) [B, classes], "style": z [B, size], "class_logits": [B, classes]}."""
+        """Adds `class_probabilities`, q(y|x) [B, classes], to the logits and the style."""
         return {"class_probabilities": tf.nn.softmax(outputs["class_logits"]), **outputs}
 
     def classification(self, batch: base.Batch, code: base.Code) -> tf.Tensor:
-        """Semi-supervised classification phase: cross-entropy of q(y|x) on labelled examples (paper, section 5)."""
+        """Classification phase (paper, section 5): cross-entropy on labelled examples."""
         return losses.classification(batch.y, code["class_logits"])
 
     def classify(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -88,7 +89,8 @@ class SemiSupervisedAAE(aae.AdversarialAutoencoder):
 
         Args:
             seeds: Integer [B]; equal seeds give equal draws.
-            labels: The class of each example, integer [B] in [0, classes). Default: drawn from the prior.
+            labels: The class of each example, integer [B] in [0, classes). Default: drawn from the
+                prior.
 
         Returns:
             Images float32 [B, H, W, C] in [0, 1], or features [B, D].
