@@ -96,10 +96,12 @@ def _run(config, directory, results):
 
 def build_model(config: config_lib.Config, dataset: data.Dataset):
     """The compiled model of a run, on the devices of its strategy."""
+    seen = observation.of(dataset.train.x)
     with distribution.get(config.strategy).scope():
-        model = models.build(
-            config, dataset.input_shape, len(dataset.classes), observation.of(dataset.train.x)
-        )
+        try:
+            model = models.build(config, dataset.input_shape, len(dataset.classes), seen)
+        except ValueError as error:
+            raise errors.UserError(f"--dataset={config.dataset}: {error}") from error
         model.compile(_optimizer(config))
     return model
 

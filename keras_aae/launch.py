@@ -65,12 +65,10 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
 def main(config: config_lib.Config) -> int:
     """Runs the experiment; returns the exit status."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    logging.set_verbosity(
-        logging.WARNING
-    )  # TensorFlow logs through absl, and app.run turns INFO on.
-    from keras_aae import (
-        experiment,
-    )  # Imports TensorFlow, which takes seconds: only once the flags are right.
+    # TensorFlow logs through absl, and app.run turns INFO on.
+    logging.set_verbosity(logging.WARNING)
+    # Imports TensorFlow, which takes seconds: only once the flags are right.
+    from keras_aae import experiment
 
     experiment.run(config)
     return 0

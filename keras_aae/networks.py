@@ -45,8 +45,8 @@ def get(name: "str | Family", input_shape: tuple[int, ...]) -> Family:
         )
     if name == "conv" and len(input_shape) != 3:
         raise ValueError(
-            "Expected inputs [height, width, channels] for network='conv'. Received: "
-            f"input_shape={input_shape}"
+            "Expected inputs [height, width, channels] for network='conv', else use 'mlp'. "
+            f"Received: input_shape={input_shape}"
         )
     return families[name]
 

@@ -105,7 +105,9 @@ class RunDirectory:
             return []
         with path.open(newline="") as file:
             rows = [
-                {name: float(value) for name, value in row.items()} for row in csv.DictReader(file)
+                {name: float(value) for name, value in row.items()}
+                | {"updates": int(row["updates"])}
+                for row in csv.DictReader(file)
             ]
         return [row for row in rows if row["updates"] <= updates]
 

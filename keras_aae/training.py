@@ -5,6 +5,7 @@ number, so the weights, the optimizers and that number are the whole state: a ru
 a checkpoint ends where an unbroken one ends.
 """
 
+import contextlib
 import math
 import sys
 import time
@@ -104,9 +105,8 @@ def train(
         UserError: the losses are no longer finite, or the directory can't be written.
     """
     start = checkpoints.restore()
-    monitor = Monitor(dataset.validation, config, directory, checkpoints, start)
     if start >= config.updates:
-        return monitor.rows
+        return directory.read_metrics(start)
     if start:
         print(f"Going on from update {start}")
     batches = distribution.distribute(
@@ -121,15 +121,17 @@ def train(
             context=context,
         ),
     )
-    model.fit(
-        batches,
-        initial_epoch=start // config.evaluate_every,
-        epochs=config.updates // config.evaluate_every,
-        steps_per_epoch=config.evaluate_every,
-        shuffle=False,
-        verbose=0,
-        callbacks=[monitor],
-    )
+    monitor = Monitor(model, dataset.validation, config, directory, checkpoints)
+    with contextlib.closing(monitor):
+        model.fit(
+            batches,
+            initial_epoch=start // config.evaluate_every,
+            epochs=config.updates // config.evaluate_every,
+            steps_per_epoch=config.evaluate_every,
+            shuffle=False,
+            verbose=0,
+            callbacks=[monitor],
+        )
     return monitor.rows
 
 
@@ -142,26 +144,29 @@ class Monitor(keras.callbacks.Callback):
         rows: A row of numbers for each evaluation so far.
     """
 
-    def __init__(self, validation, config, directory, checkpoints, start):
+    def __init__(self, model, validation, config, directory, checkpoints):
         super().__init__()
+        start = int(model.updates.numpy())
         self.rows = directory.read_metrics(start)
+        self._evaluator = evaluation.Evaluator(model)
         self._validation = validation
         self._config = config
         self._directory = directory
         self._checkpoints = checkpoints
-        self._start = start
-
-    def on_train_begin(self, logs=None):
-        self._evaluator = evaluation.Evaluator(self.model)
-        self._events = tf.summary.create_file_writer(str(self._directory.events))
+        self._events = tf.summary.create_file_writer(str(directory.events))
         self._bar = tqdm.tqdm(
-            total=self._config.updates,
-            initial=self._start,
+            total=config.updates,
+            initial=start,
             unit="update",
-            desc=self._config.name,
+            desc=config.name,
             mininterval=0.5 if sys.stderr.isatty() else 30,
             dynamic_ncols=True,
         )
+
+    def close(self):
+        """Ends the progress bar and the events file."""
+        self._bar.close()
+        self._events.close()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._began = time.perf_counter()
@@ -170,45 +175,36 @@ class Monitor(keras.callbacks.Callback):
         self._bar.update()
 
     def on_epoch_end(self, epoch, logs=None):
-        losses = {name: float(value) for name, value in logs.items()}
+        losses = {name: float(value) for name, value in logs.items()}  # Waits for the last update.
         self._checkpoints.seconds.assign_add(time.perf_counter() - self._began)
         updates = (epoch + 1) * self._config.evaluate_every
-        bad = [name for name, value in losses.items() if not math.isfinite(value)]
-        if bad:
-            raise errors.UserError(
-                f"the {bad[0]} loss is no longer finite at update {updates}; try a smaller "
-                "--learning_rate "
-                "in a new --run_dir"
-            )
+        _check_finite(losses, updates)
+        seconds = round(float(self._checkpoints.seconds.numpy()), 2)
         numbers = self._evaluator.evaluate(self._validation)
-        row = {
-            "updates": updates,
-            "seconds": round(float(self._checkpoints.seconds.numpy()), 2),
-            **losses,
-        }
-        row |= {f"validation_{name}": value for name, value in numbers.items()}
-        self.rows.append(row)
-        self._record(row)
+        validation = {f"validation_{name}": value for name, value in numbers.items()}
+        self.rows.append({"updates": updates, "seconds": seconds, **losses, **validation})
+        self._directory.write_metrics(self.rows)
+        self._write_events(self.rows[-1])
+        self._show(updates, numbers)
         self._checkpoints.save()
 
-    def on_train_end(self, logs=None):
-        self._bar.close()
-        self._events.close()
-
-    def _record(self, row):
-        self._directory.write_metrics(self.rows)
+    def _write_events(self, row):
         with self._events.as_default(step=row["updates"]):
             for name, value in row.items():
-                if name != "updates":
-                    tf.summary.scalar(name, value)
+                tf.summary.scalar(name, value)
         self._events.flush()
-        shown = {
-            name.removeprefix("validation_"): value
-            for name, value in row.items()
-            if "validation" in name
-        }
-        summary = ", ".join(
-            f"{name.replace('_', ' ')} {value:.4f}" for name, value in shown.items()
-        )
-        self._bar.write(f"update {row['updates']}: validation {summary}", file=sys.stderr)
-        self._bar.set_postfix_str(f"validation {summary}", refresh=False)
+
+    def _show(self, updates, numbers):
+        named = [f"{name.replace('_', ' ')} {value:.4f}" for name, value in numbers.items()]
+        summary = f"validation {', '.join(named)}"
+        self._bar.write(f"update {updates}: {summary}", file=sys.stderr)
+        self._bar.set_postfix_str(summary, refresh=False)
+
+
+def _check_finite(losses, updates):
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise errors.UserError(
+                f"the {name} loss is no longer finite at update {updates}; try a smaller "
+                "--learning_rate in a new --run_dir"
+            )

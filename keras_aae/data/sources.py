@@ -107,7 +107,7 @@ def _read_npz(path):
         with np.load(path, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except (OSError, EOFError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        if "pickle" in str(error):
+        if zipfile.is_zipfile(path) and "pickle" in str(error):
             reason = "it holds pickled objects, which are not read; save plain numeric arrays"
         else:
             reason = f"damaged or not an .npz file ({error})"

@@ -256,7 +256,14 @@ class Autoencoder(keras.Model):
 
     def _apply(self, step, phases, tape, objective):
         variables = _unique(variable for phase in phases for variable in phase.variables)
-        self.optimizers[step].apply(tape.gradient(objective, variables), variables)
+        gradients = tape.gradient(objective, variables)
+        # A loss need not reach every head of the encoder; tape.gradient can't give zeros for a
+        # mirrored variable by itself.
+        gradients = [
+            tf.zeros_like(variable) if gradient is None else gradient
+            for gradient, variable in zip(gradients, variables, strict=True)
+        ]
+        self.optimizers[step].apply(gradients, variables)
 
     def make_train_function(self, force: bool = False):
         """As in Keras, but reduces scalars, as several workers need (keras#20585)."""

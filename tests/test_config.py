@@ -1,0 +1,102 @@
+import dataclasses
+
+import pytest
+
+from keras_aae import config
+from keras_aae import errors
+from keras_aae import flagfiles
+from keras_aae import models
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"labels": -2}, ["--labels", "at least -1", "-2"]),
+        ({"labels": 1.5}, ["--labels", "int", "1.5"]),
+        ({"mode": "fly"}, ["--mode", "train, evaluate, export", "fly"]),
+        ({"model": "gan"}, ["--model", "semisup", "gan"]),
+        ({"name": "../up"}, ["--name", "../up"]),
+        ({"learning_rate": float("nan")}, ["--learning_rate", "finite", "nan"]),
+        ({"validation": 1.0}, ["--validation", "at most 0.9"]),
+        ({"updates": 1000, "evaluate_every": 300}, ["--updates", "--evaluate_every=300", "1000"]),
+        ({"mode": "export"}, ["--mode=export", "--run_dir"]),
+        ({"labels": 0}, ["--labels=0", "--model=semisup"]),
+        ({"run_dir": "a\nb"}, ["--run_dir", "one line"]),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_was_expected(setting, words):
+    with pytest.raises(errors.UserError) as caught:
+        config.Config(**setting)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_the_flagfile_of_a_run_gives_the_same_settings_back(tmp_path):
+    settings = config.Config(name="x", learning_rate=1 / 3, labels=-1, dataset="a folder=b/c")
+    path = tmp_path / "config.cfg"
+    path.write_text("# a comment\n" + settings.to_flagfile())
+    assert config.Config.from_flagfile(path) == settings
+
+
+@pytest.mark.parametrize("text", ["--no_such=1\n", "--labels=many\n", "--labels\n"])
+def test_a_damaged_flagfile_of_a_run_is_refused(tmp_path, text):
+    path = tmp_path / "config.cfg"
+    path.write_text(text)
+    with pytest.raises(errors.UserError, match="config.cfg"):
+        config.Config.from_flagfile(path)
+
+
+def test_differences_ignore_where_things_are():
+    mine = config.Config(run_dir="a", export_dir="b", data_dir="c", strategy="single", seed=4)
+    assert mine.differences(config.Config()) == ["--seed=4 (there: 0)"]
+
+
+def test_the_command_repeats_the_settings_that_are_not_the_default():
+    settings = config.Config(labels=10, run_dir="there")
+    assert settings.command() == "python -m keras_aae.launch --labels=10"
+
+
+def test_every_setting_has_help_and_a_plain_type():
+    for field in dataclasses.fields(config.Config):
+        assert field.metadata["help"].endswith("."), field.name
+        assert field.type in (str, int, float), field.name
+
+
+def test_models_that_need_labels_are_those_whose_class_uses_them():
+    assert {name for name in models.NAMES if models.get(name).uses_labels} == set(
+        models.NEED_LABELS
+    )
+
+
+def test_flagfiles_are_found_by_name_from_anywhere_and_may_nest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.cfg").write_text("// mine\n--flagfile=quickstart.cfg\n\n--seed=7\n")
+    arguments = flagfiles.expand(["--flagfile", "mine.cfg", "--labels=20"])
+    assert arguments[0] == "--name=quickstart"
+    assert arguments[-2:] == ["--seed=7", "--labels=20"]
+
+
+def test_a_file_of_that_path_comes_before_a_shipped_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "semisup.cfg").write_text("--seed=9\n")
+    assert flagfiles.expand(["--flagfile=semisup.cfg"]) == ["--seed=9"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"--flagfile=loop.cfg\n", "names itself"),
+        (b"labels=3\n", "expected lines like"),
+        (b"\xff\xfe\x00", "not readable"),
+    ],
+)
+def test_a_bad_flagfile_is_refused(tmp_path, content, message):
+    path = tmp_path / "loop.cfg"
+    path.write_bytes(content)
+    with pytest.raises(errors.UserError, match=message):
+        flagfiles.expand([f"--flagfile={path}"])
+
+
+def test_a_missing_flagfile_names_those_that_ship():
+    with pytest.raises(errors.UserError, match=r"nothing.cfg.*quickstart.cfg"):
+        flagfiles.expand(["--flagfile=nothing.cfg"])

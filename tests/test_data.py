@@ -1,0 +1,138 @@
+from conftest import bars
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_aae import data
+from keras_aae import errors
+from keras_aae.data import pipeline
+
+
+def test_the_split_is_balanced_disjoint_and_drawn_from_the_seed(bars_npz):
+    first, again, other = (
+        data.load(str(bars_npz), labels=9, validation=0.2, seed=seed) for seed in (0, 0, 1)
+    )
+    assert np.bincount(first.validation.y).tolist() == [10, 10, 10]
+    assert len(first.train.x) == 120
+    together = np.concatenate([first.train.x, first.validation.x])
+    assert len(np.unique(together.reshape(150, -1), axis=0)) == 150
+    for one, two in zip(first[:3], again[:3], strict=True):
+        np.testing.assert_array_equal(one.x, two.x)
+        np.testing.assert_array_equal(one.y, two.y)
+    assert not np.array_equal(first.train.y, other.train.y)
+
+
+@pytest.mark.parametrize(("labels", "each"), [(0, 0), (9, 3), (-1, 40)])
+def test_only_the_given_labels_are_kept_and_they_are_right(bars_npz, labels, each):
+    dataset = data.load(str(bars_npz), labels=labels, validation=0.2)
+    known = dataset.train.y >= 0
+    assert np.bincount(dataset.train.y[known], minlength=3).tolist() == [each] * 3
+    everything = data.load(str(bars_npz), labels=-1, validation=0.2)
+    np.testing.assert_array_equal(dataset.train.y[known], everything.train.y[known])
+
+
+def test_the_given_labels_do_not_change_what_is_held_out(bars_npz):
+    few, many = (data.load(str(bars_npz), labels=n, validation=0.2) for n in (9, 90))
+    np.testing.assert_array_equal(few.validation.x, many.validation.x)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"labels": 10}, "multiple of 3"),
+        ({"labels": 300}, "needs 100 of each class, but class 0 has 45"),
+        ({"validation": 0.001}, "too few to hold out"),
+    ],
+)
+def test_an_impossible_split_is_refused(bars_npz, settings, message):
+    with pytest.raises(errors.UserError, match=message):
+        data.load(str(bars_npz), **settings)
+
+
+def test_labels_of_a_data_set_without_any_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", x_train=np.zeros((20, 3, 3), np.uint8))
+    with pytest.raises(errors.UserError, match="has no labels"):
+        data.load(str(tmp_path / "x.npz"), labels=10)
+    assert data.load(str(tmp_path / "x.npz"), labels=0).classes == ()
+
+
+def numbered(count, labelled):
+    """A dataset whose image i is filled with i; the first `labelled` have their index as label."""
+    x = np.broadcast_to(np.arange(count, dtype=np.uint8)[:, None, None, None], (count, 2, 2, 1))
+    y = np.where(np.arange(count) < labelled, np.arange(count), -1).astype(np.int32)
+    split = data.Split(np.array(x), y)
+    return data.Dataset(split, split, split, tuple("abc"))
+
+
+def rows(dataset, **kwargs):
+    """The indices of the examples in each of the first batches."""
+    return [batch["x"][:, 0, 0, 0].numpy().tolist() for batch in dataset.take(kwargs["take"])]
+
+
+def test_each_pass_has_every_example_once_in_a_new_order():
+    batches = data.minibatches(numbered(10, 4), batch_size=5, labelled_batch_size=2)
+    seen = rows(batches, take=8)
+    passes = [sum((batch[:5] for batch in seen[i : i + 2]), []) for i in range(0, 8, 2)]
+    assert all(sorted(one) == list(range(10)) for one in passes)
+    assert len({tuple(one) for one in passes}) == 4
+    labelled = sum((batch[5:] for batch in seen), [])
+    assert all(sorted(labelled[i : i + 4]) == [0, 1, 2, 3] for i in range(0, 16, 4))
+
+
+def test_labels_come_only_with_the_labelled_part():
+    batches = data.minibatches(numbered(10, 4), batch_size=5, labelled_batch_size=2)
+    for batch in batches.take(4):
+        assert batch["y"][:5].numpy().tolist() == [-1] * 5
+        assert batch["y"][5:].numpy().tolist() == batch["x"][5:, 0, 0, 0].numpy().tolist()
+
+
+def test_a_later_start_gives_the_batches_that_would_have_come():
+    settings = {"seed": 3, "batch_size": 4, "labelled_batch_size": 2, "augment_shift": 1}
+    dataset = numbered(10, 4)
+    whole = list(data.minibatches(dataset, **settings).take(6))
+    rest = list(data.minibatches(dataset, start=4, **settings).take(2))
+    for expected, batch in zip(whole[4:], rest, strict=True):
+        np.testing.assert_array_equal(expected["x"], batch["x"])
+        np.testing.assert_array_equal(expected["y"], batch["y"])
+
+
+def test_replicas_share_the_global_batch():
+    settings = {"batch_size": 4, "labelled_batch_size": 2}
+    context = tf.distribute.InputContext(num_replicas_in_sync=2)
+    whole = rows(data.minibatches(numbered(12, 4), **settings), take=3)
+    parts = rows(data.minibatches(numbered(12, 4), context=context, **settings), take=6)
+    joined = [
+        first[:2] + second[:2] + first[2:] + second[2:]
+        for first, second in zip(parts[::2], parts[1::2])
+    ]
+    assert joined == whole
+
+
+def test_a_batch_that_does_not_divide_is_refused():
+    context = tf.distribute.InputContext(num_replicas_in_sync=2)
+    with pytest.raises(errors.UserError, match="--batch_size=5.*2 replicas"):
+        data.minibatches(numbered(10, 4), batch_size=5, context=context)
+
+
+def test_a_labelled_batch_without_labels_is_refused():
+    with pytest.raises(errors.UserError, match="no training example has one"):
+        data.minibatches(numbered(10, 0), labelled_batch_size=5)
+
+
+def test_shift_moves_by_whole_pixels_within_the_limit_and_repeats_the_edge():
+    image = tf.constant(np.arange(25, dtype=np.uint8).reshape(1, 5, 5, 1))
+    shifted = pipeline.shift(tf.repeat(image, 200, axis=0), tf.constant([1, 2]), 1)[..., 0].numpy()
+    padded = np.pad(image[0, :, :, 0].numpy(), 1, mode="edge")
+    possible = {padded[i : i + 5, j : j + 5].tobytes() for i in range(3) for j in range(3)}
+    assert {one.tobytes() for one in shifted} == possible
+
+
+def test_batches_are_mixed_even_where_the_data_is_sorted_by_class():
+    x, _ = bars(1000, classes=2)
+    y = np.repeat([0, 1], 500).astype(np.int32)
+    split = data.Split(x, y)
+    batches = data.minibatches(data.Dataset(split, split, split, ("a", "b")), batch_size=100)
+    position = {one.tobytes(): index for index, one in enumerate(x)}
+    for batch in batches.take(10):
+        share = np.mean([position[one.tobytes()] < 500 for one in batch["x"].numpy()])
+        assert 0.3 < share < 0.7

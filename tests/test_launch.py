@@ -1,0 +1,260 @@
+"""The real command line, in processes of its own and a temporary directory."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+from conftest import ROOT
+from conftest import SMOKE
+from conftest import command
+from conftest import launch
+import numpy as np
+import pytest
+
+from keras_aae import flagfiles
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--labls=3"], "Unknown command line flag 'labls'. Did you mean: .*labels"),
+        (["--labels=-5"], "--labels: expected at least -1. Received: -5"),
+        (["--labels=few"], "--labels=few"),
+        (["--flagfile=gone.cfg"], "gone.cfg: no such file.*quickstart.cfg"),
+        (["--flagfile"], "no such file"),
+        (["semisup.cfg"], "expected flags only.*semisup.cfg"),
+        (["--mode=evaluate"], "--run_dir"),
+        (["--mode=export", "--run_dir=nowhere"], "nowhere/config.cfg"),
+        (["--updates"], "updates"),
+    ],
+)
+def test_a_mistake_gets_one_clear_line_and_no_tensorflow(tmp_path, arguments, message):
+    code = (
+        "import sys\n"
+        "from keras_aae import launch\n"
+        "try:\n    launch.run()\n"
+        "finally:\n    assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert re.fullmatch(rf"keras_aae: .*{message}.*\n", done.stderr), done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_lists_every_flag_without_tensorflow(tmp_path):
+    done = launch("--help", cwd=tmp_path)
+    assert "--labelled_batch_size: Labelled images in a minibatch" in done.stdout
+    assert done.stderr == ""
+
+
+def test_importing_the_package_costs_no_tensorflow():
+    code = "import sys, keras_aae; assert 'tensorflow' not in sys.modules; keras_aae.Config()"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("path", flagfiles.shipped(), ids=lambda path: path.name)
+def test_a_shipped_flagfile_opens_with_its_command_and_is_valid(path, tmp_path):
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("# ")
+    assert any(f"python -m keras_aae.launch --flagfile={path.name}" in line for line in lines[:6])
+    done = launch(f"--flagfile={path.name}", "--dataset=missing.npz", "--run_dir=r", cwd=tmp_path)
+    assert "missing.npz: no such file" in done.stderr.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, bars_npz):
+    """A finished run of the command line: its working directory, with run/ and saved_models/."""
+    path = tmp_path_factory.mktemp("work")
+    done = launch(f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *SMOKE, cwd=path)
+    assert done.returncode == 0, done.stderr
+    (path / "stdout.txt").write_text(done.stdout)
+    return path
+
+
+def results(path):
+    return json.loads((path / "run/results.json").read_text())
+
+
+PROMISED = [
+    "config.cfg",
+    "results.json",
+    "metrics.csv",
+    "report.html",
+    "checkpoints/checkpoint",
+    "figures/reconstructions.png",
+    "figures/samples.png",
+    "figures/style_against_class.png",
+    "figures/codes_against_prior.png",
+    "figures/learning_curves.png",
+]
+
+
+def assert_complete(path):
+    for name in PROMISED:
+        assert (path / "run" / name).stat().st_size > 0, name
+    assert list((path / "run/tensorboard").glob("events.*"))
+    assert (path / results(path)["export"] / "saved_model.pb").exists()
+    assert not list((path / "run").rglob("*.unfinished"))
+
+
+def test_a_run_leaves_everything_that_is_promised(finished):
+    assert_complete(finished)
+    found = results(finished)
+    assert found["model"] == "semisup"
+    assert found["labels"] == found["labels_given"] == 30
+    assert (found["seed"], found["updates"]) == (0, 6)
+    assert found["train_seconds"] > 0
+    assert found["images_per_second"] > 0
+    assert 0 <= found["validation"]["error_rate"] <= 1
+    assert 0 <= found["test"]["error_rate"] <= 1
+    assert 0 <= found["test"]["reconstruction_mse"] <= 1
+    assert found["export"] == "saved_models/bars/1"
+    last = (finished / "stdout.txt").read_text().splitlines()[-1]
+    assert last == f"test       error rate {found['test']['error_rate']:.4f}"
+
+
+def test_the_report_needs_no_network_and_shows_the_command(finished):
+    page = (finished / "run/report.html").read_text()
+    links = re.findall(r"""(?:src|href)=["']?([^"'\s>]*)""", page)
+    assert len(links) == 5
+    assert all(link.startswith("data:image/png;base64,") for link in links)
+    assert "@import" not in page
+    assert "url(" not in page
+    assert "--name=bars" in page
+
+
+def test_a_finished_run_is_not_trained_again(finished, bars_npz):
+    before = {file: file.stat().st_mtime_ns for file in (finished / "run").glob("[!.]*")}
+    done = launch(f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *SMOKE, cwd=finished)
+    assert done.returncode == 0
+    assert "run: this run is finished" in done.stdout
+    assert {file: file.stat().st_mtime_ns for file in (finished / "run").glob("[!.]*")} == before
+
+
+def test_other_settings_in_the_directory_of_a_run_are_refused(finished, bars_npz):
+    done = launch(
+        f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *SMOKE, "--seed=5", cwd=finished
+    )
+    assert done.returncode == 2
+    assert "--seed=5 (there: 0)" in done.stderr.splitlines()[-1]
+
+
+def test_the_kept_flagfile_repeats_the_run(finished, tmp_path):
+    done = launch(f"--flagfile={finished}/run/config.cfg", "--run_dir=run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for key in ("validation", "test"):
+        assert results(tmp_path)[key] == results(finished)[key]
+
+
+def test_evaluate_and_export_work_on_the_finished_run(finished):
+    before = results(finished)
+    (finished / "run/results.json").unlink()
+    done = launch("--mode=evaluate", "--run_dir=run", cwd=finished)
+    assert done.returncode == 0, done.stderr
+    assert results(finished)["test"] == before["test"]
+    done = launch("--mode=export", "--run_dir=run", "--export_dir=elsewhere", cwd=finished)
+    assert done.returncode == 0, done.stderr
+    assert results(finished)["export"] == "elsewhere/bars/1"
+    assert (finished / "elsewhere/bars/1/saved_model.pb").exists()
+
+
+def test_the_savedmodel_works_without_this_package_and_has_the_same_error(finished, bars_npz):
+    code = (
+        "import sys, numpy as np, tensorflow as tf\n"
+        "model = tf.saved_model.load(sys.argv[1])\n"
+        "data = np.load(sys.argv[2])\n"
+        "answer = model.signatures['classify'](image=tf.constant(data['x_test'][..., :]))\n"
+        "assert not any(name.startswith('keras_aae') for name in sys.modules)\n"
+        "print('error', np.mean(answer['class'].numpy() != data['y_test']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, finished / "saved_models/bars/1", bars_npz],
+        cwd=finished,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[1]) == pytest.approx(results(finished)["test"]["error_rate"])
+
+
+def start_and_interrupt(path, arguments, signal_number):
+    """Starts the command, waits for its first checkpoint and sends the signal; its exit status."""
+    process = subprocess.Popen(
+        command(*arguments),
+        cwd=path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (path / "run/checkpoints/checkpoint").exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal_number)
+    return process.wait(60), process.stderr.read()
+
+
+@pytest.mark.parametrize(
+    "signal_number", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"]
+)
+def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(
+    tmp_path, bars_npz, signal_number
+):
+    arguments = [f"--dataset={bars_npz}", "--run_dir=run", *SMOKE, "--updates=60"]
+    status, output = start_and_interrupt(tmp_path, arguments, signal_number)
+    assert status != 0
+    if signal_number == signal.SIGINT:
+        assert "interrupted. To go on" in output.splitlines()[-1]
+        assert "Traceback" not in output
+    assert not (tmp_path / "run/results.json").exists()
+    done = launch(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Going on from update" in done.stdout
+    assert_complete(tmp_path)
+    unbroken = tmp_path / "unbroken"
+    unbroken.mkdir()
+    assert launch(*arguments, cwd=unbroken).returncode == 0
+    assert results(tmp_path)["validation"] == results(unbroken)["validation"]
+    tables = [(path / "run/metrics.csv").read_text().splitlines() for path in (tmp_path, unbroken)]
+    timeless = [[row.split(",")[:1] + row.split(",")[2:] for row in table] for table in tables]
+    assert timeless[0] == timeless[1]
+
+
+def test_two_replicas_on_the_command_line_need_no_gpu(tmp_path, bars_npz):
+    done = launch(
+        f"--dataset={bars_npz}", "--run_dir=run", *SMOKE, "--strategy=mirrored", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert_complete(tmp_path)
+
+
+def test_feature_vectors_without_labels_train_the_basic_model(tmp_path):
+    x = np.random.default_rng(0).normal([50, -3, 0], [9, 0.1, 1], (200, 3))
+    np.savez(tmp_path / "table.npz", x_train=x[:150], x_test=x[150:])
+    done = launch(
+        "--dataset=table.npz", "--run_dir=run", *SMOKE, "--model=aae", "--labels=0", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(results(tmp_path)["test"]) == {"reconstruction_mse"}
+    assert (tmp_path / "run/figures/codes_against_prior.png").exists()
+
+
+def test_features_with_convolutions_are_refused(tmp_path):
+    np.savez(tmp_path / "table.npz", x_train=np.random.default_rng(0).normal(size=(50, 3)))
+    done = launch("--dataset=table.npz", "--model=aae", "--labels=0", "--run_dir=run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "network='conv'" in done.stderr.splitlines()[-1]

@@ -1,0 +1,285 @@
+"""What must hold for every registered model: found here once, over the whole map."""
+
+from conftest import bars
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_aae import models
+from keras_aae import networks
+from keras_aae import observation
+from keras_aae.models import aae
+from keras_aae.models import base
+from keras_aae.models import semisup
+
+SMALL = networks.Family(
+    encoder=lambda shape, heads: keras.Model(
+        inputs := keras.Input(shape),
+        {
+            name: keras.layers.Dense(size)(
+                keras.layers.Dense(16, "relu")(keras.layers.Flatten()(inputs))
+            )
+            for name, size in heads.items()
+        },
+    ),
+    decoder=lambda size, shape: keras.Sequential(
+        [
+            keras.Input((size,)),
+            keras.layers.Dense(16, "relu"),
+            keras.layers.Dense(int(np.prod(shape))),
+            keras.layers.Reshape(shape),
+        ]
+    ),
+    discriminator=lambda size: keras.Sequential(
+        [keras.Input((size,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(1)]
+    ),
+)
+SHAPE = (12, 12, 1)
+
+
+def make(name, **settings):
+    settings = {"style_size": 2, "network": SMALL, **settings}
+    if name == "semisup":
+        settings = {"num_classes": 3, **settings}
+    return models.get(name)(SHAPE, **settings)
+
+
+def minibatch(count=8):
+    images, labels = bars(count)
+    labels[: count // 2] = -1
+    return {"x": tf.constant(images), "y": tf.constant(labels)}
+
+
+def snapshot(network):
+    return [variable.numpy().copy() for variable in network.trainable_variables]
+
+
+def changed(network, before):
+    return any(
+        not np.array_equal(old, new.numpy())
+        for old, new in zip(before, network.trainable_variables, strict=True)
+    )
+
+
+def train(model, updates=1, count=8):
+    data = tf.data.Dataset.from_tensors(minibatch(count)).repeat()
+    model.fit(data, steps_per_epoch=updates, verbose=0, shuffle=False)
+
+
+every_model = pytest.mark.parametrize("name", models.NAMES)
+every_update = pytest.mark.parametrize("update", ["joint", "sequential"])
+
+
+@every_model
+def test_a_phase_alone_changes_only_its_own_networks(name):
+    model = make(name)
+    everything = [model.encoder, model.decoder, *model.discriminators.values()]
+    for index in range(len(model.phases)):
+        only = make(name)
+        phase = only.phases[index]
+        type_with_one_phase(only, index)
+        only.compile(keras.optimizers.SGD(0.5))
+        networks_ = [only.encoder, only.decoder, *only.discriminators.values()]
+        before = [snapshot(network) for network in networks_]
+        train(only)
+        for network, old in zip(networks_, before, strict=True):
+            assert changed(network, old) == (network in phase.networks), (phase.name, network.name)
+    assert {id(n) for p in model.phases for n in p.networks} == {id(n) for n in everything}
+
+
+def type_with_one_phase(model, index):
+    """Makes `model` train phase number `index` alone."""
+    cls = type(model)
+    model.__class__ = type(
+        cls.__name__, (cls,), {"phases": property(lambda s: (cls.phases.fget(s)[index],))}
+    )
+
+
+@every_model
+@every_update
+def test_every_loss_is_logged_finite_and_the_updates_are_counted(name, update):
+    model = make(name, update=update)
+    model.compile(keras.optimizers.Adam(1e-3))
+    data = tf.data.Dataset.from_tensors(minibatch()).repeat()
+    logs = model.fit(data, steps_per_epoch=3, verbose=0, shuffle=False).history
+    assert set(logs) == {phase.name for phase in model.phases}
+    assert np.isfinite(list(logs.values())).all()
+    assert int(model.updates) == 3
+
+
+@every_model
+@every_update
+def test_training_is_repeatable_from_the_seed(name, update):
+    runs = []
+    for seed in (1, 1, 2):
+        model = make(name, update=update, seed=seed)
+        model.compile(keras.optimizers.Adam(1e-2))
+        train(model, updates=4)
+        runs.append(np.concatenate([value.ravel() for value in snapshot(model.encoder)]))
+    np.testing.assert_array_equal(runs[0], runs[1])
+    assert not np.array_equal(runs[0], runs[2])
+
+
+@every_model
+@every_update
+def test_training_brings_the_reconstruction_loss_down(name, update):
+    model = make(name, update=update)
+    model.compile(keras.optimizers.Adam(1e-2))
+    data = tf.data.Dataset.from_tensors(minibatch(24)).repeat()
+    history = model.fit(data, steps_per_epoch=20, epochs=4, verbose=0, shuffle=False).history
+    assert history["reconstruction"][-1] < 0.9 * history["reconstruction"][0]
+
+
+@every_model
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_inference_takes_any_batch_size_and_keeps_its_shapes(name, count):
+    model = make(name)
+    images = bars(max(count, 1))[0][:count]
+    code = model.encode(images)
+    assert {part: tuple(value.shape) for part, value in code.items()} == {
+        part: (count, size) for part, size in model.parts.items()
+    }
+    output = model.decode(code).numpy()
+    assert output.shape == (count, *SHAPE)
+    assert ((output >= 0) & (output <= 1)).all()
+    np.testing.assert_array_equal(output, model(images))
+
+
+@every_model
+def test_an_example_does_not_depend_on_the_others_in_its_batch(name):
+    model = make(name)
+    model.compile(keras.optimizers.Adam(1e-2))
+    train(model, updates=2)
+    images, _ = bars(6)
+    whole = model(images).numpy()
+    np.testing.assert_allclose(whole[2:3], model(images[2:3]), atol=1e-6)
+
+
+@every_model
+def test_prior_draws_and_generation_are_a_function_of_each_rows_seed(name):
+    model = make(name)
+    first, second = (model.sample_prior(tf.constant(s, tf.int64)) for s in ([5, 6, 5], [6]))
+    for part, size in model.parts.items():
+        assert first[part].shape == (3, size)
+        np.testing.assert_array_equal(first[part][0], first[part][2])
+        np.testing.assert_array_equal(first[part][1], second[part][0])
+    assert not np.array_equal(first["style"][0], first["style"][1])
+    np.testing.assert_allclose(
+        model.generate(tf.constant([5, 6], tf.int64))[1],
+        model.generate(tf.constant([6]))[0],
+        atol=1e-6,
+    )
+
+
+@every_model
+def test_without_averaging_inference_uses_the_weights_themselves(name):
+    model = make(name, average=0.0)
+    assert model.averaged_encoder is model.encoder
+    assert model.averaged_decoder is model.decoder
+
+
+def test_the_average_follows_its_formula():
+    model = make("aae", average=0.6, update="sequential")
+    model.compile(keras.optimizers.SGD(0.1))
+    weights, expected = [], snapshot(model.encoder)[0]
+    for count in range(1, 6):
+        train(model)
+        weights.append(snapshot(model.encoder)[0])
+        rate = max(0.4, 1 / (1 + count / 2))
+        expected = expected + rate * (weights[-1] - expected)
+    np.testing.assert_allclose(snapshot_all(model.averaged_encoder)[0], expected, rtol=1e-5)
+
+
+def snapshot_all(network):
+    return [variable.numpy() for variable in network.variables]
+
+
+def test_the_objective_is_the_weighted_sum_of_the_phases(monkeypatch):
+    model = make(
+        "semisup", adversarial_weight=2.0, classification_weight=5.0, discriminator_noise=0
+    )
+    model.compile(keras.optimizers.SGD(0.0))
+    batch = base.Batch(
+        tf.zeros([4, *SHAPE]), tf.constant([0, 1, -1, -1]), base.Seeds(0, tf.constant(0), 0)
+    )
+    code = model._training_code(batch)
+    phases = [phase for phase in model.phases if phase.name != "discrimination"]
+    losses = {phase.name: float(tf.reduce_mean(phase.loss(batch, code))) for phase in phases}
+    expected = (
+        3 * losses["reconstruction"] + 2 * losses["generation"] + 5 * losses["classification"]
+    )
+    assert float(model._objective(phases, batch, code)) == pytest.approx(expected, rel=1e-5)
+    assert float(model.trackers["generation"].result()) == pytest.approx(losses["generation"])
+
+
+def test_the_discriminators_learn_to_tell_codes_from_the_prior():
+    model = make("aae", update="sequential", adversarial_weight=0.0, discriminator_noise=0.0)
+    model.compile(keras.optimizers.Adam(1e-2))
+    train(model, updates=150, count=24)
+    prior = model.discriminators["style"](model.priors["style"].sample(200, seed=(1, 1)))
+    codes = model.discriminators["style"](model.encoder(bars(24)[0] / 255.0)["style"])
+    assert float(tf.reduce_mean(prior)) > float(tf.reduce_mean(codes)) + 1
+
+
+def test_classification_learns_and_classify_tells_it():
+    model = make("semisup")
+    model.compile(keras.optimizers.Adam(1e-2))
+    train(model, updates=120, count=24)
+    images, labels = bars(24)
+    answer = model.classify(images)
+    assert np.mean(answer["class"].numpy() == labels) > 0.9
+    np.testing.assert_allclose(answer["class_probabilities"].numpy().sum(axis=1), 1, rtol=1e-5)
+
+
+def test_generate_takes_the_class_that_is_asked_for():
+    model = make("semisup")
+    seeds, labels = tf.constant([4, 4], tf.int64), tf.constant([0, 2])
+    style = model.sample_prior(seeds)["style"]
+    expected = model.decode({"class_probabilities": tf.one_hot(labels, 3), "style": style})
+    np.testing.assert_array_equal(model.generate(seeds, labels), expected)
+
+
+def test_features_are_standardised_in_the_graph_and_come_back_on_their_scale():
+    x = np.random.default_rng(0).normal([5, -300], [2, 40], (400, 2)).astype(np.float32)
+    seen = observation.of(x)
+    np.testing.assert_allclose(seen.normalize(x).numpy().mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(seen.normalize(x).numpy().std(axis=0), 1, rtol=1e-5)
+    np.testing.assert_allclose(seen.mean(seen.normalize(x)), x, rtol=1e-4)
+    model = aae.AdversarialAutoencoder((2,), style_size=1, network="mlp", observation=seen)
+    assert model(x[:3]).shape == (3, 2)
+
+
+def test_a_constant_feature_is_not_divided_by_zero():
+    seen = observation.of(np.array([[1.0, 7.0], [3.0, 7.0]], np.float32))
+    np.testing.assert_array_equal(seen.normalize(np.array([[2.0, 8.0]])), [[0.0, 1.0]])
+
+
+def test_pixel_squared_error_is_on_the_scale_of_zero_to_one():
+    x = np.full((1, 2, 2, 1), 255, np.uint8)
+    error = observation.Pixels().squared_error(x, tf.fill([1, 2, 2, 1], 0.5))
+    np.testing.assert_allclose(error, [0.25])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"update": "both"}, "update='both'"),
+        ({"average": 1.0}, "average=1.0"),
+        ({"num_classes": 1}, "num_classes=1"),
+    ],
+)
+def test_a_wrong_argument_is_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        semisup.SemiSupervisedAAE(SHAPE, **settings)
+
+
+def test_seeds_differ_between_draws_updates_and_replicas():
+    draws = {
+        (update, replica, index): tuple(seed.numpy())
+        for update in (0, 1)
+        for replica in (0, 1)
+        for seeds in [base.Seeds(7, tf.constant(update), replica)]
+        for index, seed in enumerate([seeds(), seeds()])
+    }
+    assert len(set(draws.values())) == 8
