@@ -49,7 +49,10 @@ def bars_npz(tmp_path_factory):
     return path
 
 
-SMOKE = ["--labels=30", "--network=mlp", "--updates=6", "--evaluate_every=2", "--batch_size=12", "--labelled_batch_size=6", "--style_size=2"]
+SMOKE = (
+    *("--labels=30", "--style_size=2", "--updates=6", "--evaluate_every=2"),
+    *("--batch_size=12", "--labelled_batch_size=6"),
+)
 
 
 def command(*arguments):

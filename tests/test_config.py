@@ -42,7 +42,7 @@ def test_the_flagfile_of_a_run_gives_the_same_settings_back(tmp_path):
 def test_a_damaged_flagfile_of_a_run_is_refused(tmp_path, text):
     path = tmp_path / "config.cfg"
     path.write_text(text)
-    with pytest.raises(errors.UserError, match="config.cfg"):
+    with pytest.raises(errors.UserError, match=r"config\.cfg"):
         config.Config.from_flagfile(path)
 
 

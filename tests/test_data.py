@@ -64,18 +64,18 @@ def numbered(count, labelled):
     return data.Dataset(split, split, split, tuple("abc"))
 
 
-def rows(dataset, **kwargs):
+def rows(dataset, take):
     """The indices of the examples in each of the first batches."""
-    return [batch["x"][:, 0, 0, 0].numpy().tolist() for batch in dataset.take(kwargs["take"])]
+    return [batch["x"][:, 0, 0, 0].numpy().tolist() for batch in dataset.take(take)]
 
 
 def test_each_pass_has_every_example_once_in_a_new_order():
     batches = data.minibatches(numbered(10, 4), batch_size=5, labelled_batch_size=2)
     seen = rows(batches, take=8)
-    passes = [sum((batch[:5] for batch in seen[i : i + 2]), []) for i in range(0, 8, 2)]
+    passes = [seen[i][:5] + seen[i + 1][:5] for i in range(0, 8, 2)]
     assert all(sorted(one) == list(range(10)) for one in passes)
     assert len({tuple(one) for one in passes}) == 4
-    labelled = sum((batch[5:] for batch in seen), [])
+    labelled = [row for batch in seen for row in batch[5:]]
     assert all(sorted(labelled[i : i + 4]) == [0, 1, 2, 3] for i in range(0, 16, 4))
 
 
@@ -103,14 +103,14 @@ def test_replicas_share_the_global_batch():
     parts = rows(data.minibatches(numbered(12, 4), context=context, **settings), take=6)
     joined = [
         first[:2] + second[:2] + first[2:] + second[2:]
-        for first, second in zip(parts[::2], parts[1::2])
+        for first, second in zip(parts[::2], parts[1::2], strict=True)
     ]
     assert joined == whole
 
 
 def test_a_batch_that_does_not_divide_is_refused():
     context = tf.distribute.InputContext(num_replicas_in_sync=2)
-    with pytest.raises(errors.UserError, match="--batch_size=5.*2 replicas"):
+    with pytest.raises(errors.UserError, match=r"--batch_size=5.*2 replicas"):
         data.minibatches(numbered(10, 4), batch_size=5, context=context)
 
 

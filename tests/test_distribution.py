@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 from test_models import make
-from test_models import snapshot
 
 from keras_aae import data
 from keras_aae import distribution
@@ -31,7 +30,7 @@ def dataset():
 
 
 def train(strategy, name, updates=3, **settings):
-    """A model trained on the same global batches under a strategy, with SGD and fixed prior draws."""
+    """A model trained on the same global batches, with SGD and fixed prior draws."""
     with strategy.scope():
         model = make(name, **settings)
         for part, prior in model.priors.items():
@@ -75,7 +74,7 @@ def test_replicas_draw_different_prior_samples_and_noise():
 
     def spy(batch, code):
         sample = model.priors["style"].sample(4, seed=batch.seeds())
-        drawn[threading.get_ident()] = sample  # Each replica is traced in a thread of its own.
+        drawn[threading.get_ident()] = sample  # A thread for each replica.
         return tf.reduce_sum(sample, axis=1)
 
     model.generation = spy
@@ -105,7 +104,3 @@ def test_auto_is_a_single_device_without_gpus():
     assert distribution.get("auto").num_replicas_in_sync == 1
     assert distribution.get("single").num_replicas_in_sync == 1
     assert isinstance(distribution.get("mirrored"), tf.distribute.MirroredStrategy)
-
-
-def test_the_snapshot_helper_sees_weights():
-    assert len(snapshot(make("aae").encoder)) == 4
