@@ -120,9 +120,10 @@ def learning_curves(rows: Sequence[Mapping[str, float]]) -> figure.Figure:
     for axes in panels[len(names) :]:
         axes.set_visible(False)
     for axes, name in zip(panels, names, strict=False):
-        axes.plot(updates, [row[name] for row in rows], marker="." if len(rows) < 50 else "")
+        values = [row[name] for row in rows]
+        axes.plot(updates, values, marker="." if len(rows) < 50 else "")
         axes.set_title(name.replace("_", " "), fontsize=9)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.05 * max(values) or 1)
         axes.grid(alpha=0.3)
     picture.supxlabel("updates", fontsize=9)
     return picture

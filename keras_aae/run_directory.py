@@ -8,6 +8,8 @@ import json
 import os
 import pathlib
 
+import tensorflow as tf
+
 from keras_aae import config as config_lib
 from keras_aae import errors
 
@@ -114,8 +116,9 @@ class RunDirectory:
 
 @contextlib.contextmanager
 def writing(path: pathlib.Path):
-    """Turns an operating-system error, like a full disk, into a UserError that names the path."""
+    """Turns an error of the operating system, like a full disk, into a UserError with the path."""
     try:
         yield
-    except OSError as error:
-        raise errors.UserError(f"{path}: not writable ({error.strerror or error})") from error
+    except (OSError, tf.errors.OpError) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:200]
+        raise errors.UserError(f"{path}: not writable ({reason})") from error

@@ -73,13 +73,8 @@ class Checkpoints:
         Raises:
             UserError: it can't be written.
         """
-        try:
+        with run_directory.writing(self._manager.directory):
             self._manager.save(checkpoint_number=int(self._model.updates.numpy()))
-        except (tf.errors.OpError, OSError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise errors.UserError(
-                f"{self._manager.directory}: no checkpoint could be written ({reason})"
-            ) from error
 
 
 def train(
@@ -189,10 +184,13 @@ class Monitor(keras.callbacks.Callback):
         self._checkpoints.save()
 
     def _write_events(self, row):
-        with self._events.as_default(step=row["updates"]):
+        with (
+            run_directory.writing(self._directory.events),
+            self._events.as_default(step=row["updates"]),
+        ):
             for name, value in row.items():
                 tf.summary.scalar(name, value)
-        self._events.flush()
+            self._events.flush()
 
     def _show(self, updates, numbers):
         named = [f"{name.replace('_', ' ')} {value:.4f}" for name, value in numbers.items()]

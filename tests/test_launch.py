@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -239,6 +240,16 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, bars_npz):
     assert "interrupted. To go on" in output.splitlines()[-1]
     assert "--updates=24 --evaluate_every=2" in output.splitlines()[-1]
     assert "Traceback" not in output
+
+
+def test_a_full_disk_gets_one_clear_line(tmp_path, bars_npz):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    done = launch(f"--dataset={bars_npz}", "--run_dir=run", *SMOKE, cwd=tmp_path, preexec_fn=limit)
+    assert done.returncode == 2, done.stderr
+    assert "checkpoints: not writable" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
 
 
 def test_two_replicas_on_the_command_line_need_no_gpu(tmp_path, bars_npz):
