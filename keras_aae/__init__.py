@@ -10,6 +10,8 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "AdversarialAutoencoder": "keras_aae.models.aae",
+    "VariationalAutoencoder": "keras_aae.models.vae",
+    "SupervisedAAE": "keras_aae.models.supervised",
     "SemiSupervisedAAE": "keras_aae.models.semisup",
     "Config": "keras_aae.config",
     "UserError": "keras_aae.errors",

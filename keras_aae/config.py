@@ -84,6 +84,17 @@ class Config:
         "conv", "The networks: mlp (the paper's) or conv.", choices=("mlp", "conv")
     )
     style_size: int = _setting(10, "Dimensions of the style code z.", low=1, high=4096)
+    prior: str = _setting(
+        "gaussian",
+        "The prior of the style code; gaussian_mixture and swiss_roll are 2-D.",
+        choices=("gaussian", "gaussian_mixture", "swiss_roll", "uniform"),
+    )
+    posterior: str = _setting(
+        "deterministic",
+        "How the style comes from an example, q(z|x): deterministic; gaussian (always in a VAE); "
+        "or universal, where the encoder also receives noise.",
+        choices=("deterministic", "gaussian", "universal"),
+    )
     input_noise: float = _setting(
         0.3,
         "Standard deviation of the noise on the encoder's input in training, where pixels are in "

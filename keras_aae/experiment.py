@@ -86,7 +86,7 @@ def _run(config, directory, results):
         results["export"] = export.export(
             model, pathlib.Path(config.export_dir) / config.name
         ).as_posix()
-    pictures = _draw(gallery.draw(model, evaluator, dataset.validation, dataset.classes, rows))
+    pictures = _draw(gallery.draw(model, evaluator, dataset, rows))
     for name, image in pictures.items():
         directory.write(f"figures/{name}.png", image)
     directory.write("report.html", report.render(config, results, pictures))
@@ -118,7 +118,7 @@ def _optimizer(config):
 def _describe(config, dataset, model, checkpoints):
     """What was trained, on what and how fast."""
     updates, seconds = int(model.updates.numpy()), float(checkpoints.seconds.numpy())
-    batch = config.batch_size + (config.labelled_batch_size if model.uses_labels else 0)
+    batch = sum(model.batch_sizes(config).values())
     return {
         "name": config.name,
         "model": config.model,
@@ -152,7 +152,13 @@ def _machine():
 def _evaluate(evaluator, dataset):
     """The numbers of the validation and the test examples; None without test examples."""
     test = evaluator.evaluate(dataset.test) if len(dataset.test.x) else None
-    return {"validation": evaluator.evaluate(dataset.validation), "test": test}
+    held_out = dataset.test if test else dataset.validation
+    return {
+        "validation": evaluator.evaluate(dataset.validation),
+        "test": test,
+        "prior_match": evaluator.prior_match(held_out),
+        "style_probe": evaluator.style_probe(dataset.validation, held_out) if test else None,
+    }
 
 
 def _export_of(results):

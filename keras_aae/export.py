@@ -7,10 +7,10 @@ import shutil
 import keras
 
 from keras_aae import run_directory
-from keras_aae.models import base
+from keras_aae.models import autoencoder
 
 
-def export(model: base.Autoencoder, base_path: pathlib.Path) -> pathlib.Path:
+def export(model: autoencoder.Autoencoder, base_path: pathlib.Path) -> pathlib.Path:
     """Writes the next version of a model.
 
     The version is written beside its place and renamed, so a server never sees half of one.

@@ -1,5 +1,6 @@
 """Pictures: functions from arrays to a matplotlib Figure, which the caller may write."""
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -16,17 +17,16 @@ def image_grid(
     """A grid of images with no space lost.
 
     Args:
-        images: [rows, columns, H, W, C] in [0, 1], or uint8; C is 1, 3 or 4.
+        images: [rows, columns, H, W, C] in [0, 1]; C is 1, 3 or 4.
         rows: A label for each row.
         columns: A label for each column.
     """
     down, across, height, width, channels = images.shape
     canvas = np.ones((down * (height + 1) - 1, across * (width + 1) - 1, channels), np.float32)
-    scale = 255.0 if images.dtype == np.uint8 else 1.0
     for row in range(down):
         for column in range(across):
             top, left = row * (height + 1), column * (width + 1)
-            canvas[top : top + height, left : left + width] = images[row, column] / scale
+            canvas[top : top + height, left : left + width] = images[row, column]
     picture = figure.Figure(figsize=(across * _CELL + 1, down * _CELL + 0.6), layout="constrained")
     axes = picture.subplots()
     axes.imshow(canvas[..., 0] if channels == 1 else canvas, cmap="gray", vmin=0, vmax=1)
@@ -38,29 +38,23 @@ def image_grid(
     return picture
 
 
-def reconstructions(examples: np.ndarray, outputs: np.ndarray) -> figure.Figure:
-    """Examples in one row above their reconstructions.
+def image_rows(images: Mapping[str, np.ndarray]) -> figure.Figure:
+    """A row of images for each name.
 
     Args:
-        examples: uint8 images [N, H, W, C].
-        outputs: Images [N, H, W, C] in [0, 1].
+        images: [N, H, W, C] by name, in [0, 1] or uint8.
     """
-    return image_grid(np.stack([examples / 255.0, outputs]), rows=("image", "reconstruction"))
+    scaled = [row / 255.0 if row.dtype == np.uint8 else row for row in images.values()]
+    return image_grid(np.stack(scaled), rows=list(images))
 
 
-def code_against_prior(
-    codes: np.ndarray, samples: np.ndarray, labels: np.ndarray, classes: Sequence[str]
-) -> figure.Figure:
-    """Held-out codes and samples of the prior: a scatter in 2-D, else histograms.
+def code_histograms(codes: np.ndarray, samples: np.ndarray) -> figure.Figure:
+    """Held-out codes and samples of the prior: a histogram for each dimension.
 
     Args:
         codes: [N, size].
         samples: [M, size] drawn from the prior.
-        labels: Integer [N], -1 where unknown; colours the scatter.
-        classes: The name of each class.
     """
-    if codes.shape[1] == 2:
-        return _scatter(codes, samples, labels, classes)
     size = codes.shape[1]
     down = -(-size // _COLUMNS)
     picture = figure.Figure(figsize=(10, 1.8 * down + 0.5), layout="constrained")
@@ -94,14 +88,38 @@ def code_against_prior(
     return picture
 
 
-def _scatter(codes, samples, labels, classes):
+def code_scatter(
+    codes: np.ndarray,
+    samples: np.ndarray,
+    log_prob: Callable[[np.ndarray], np.ndarray],
+    labels: np.ndarray,
+    classes: Sequence[str],
+) -> figure.Figure:
+    """Held-out 2-D codes, coloured by class, over the contours of the prior's density.
+
+    Args:
+        codes: [N, 2].
+        samples: [M, 2] drawn from the prior; the contours enclose 50, 90 and 99 % of them.
+        log_prob: The prior's log density of points [K, 2].
+        labels: Integer [N], -1 where unknown.
+        classes: The name of each class.
+    """
     picture = figure.Figure(figsize=(7, 6), layout="constrained")
     axes = picture.subplots()
-    axes.scatter(*samples.T, s=2, color="0.8", label="prior")
-    for index in np.unique(labels):
-        name = classes[index] if index >= 0 else "codes"
-        axes.scatter(*codes[labels == index].T, s=3, color=f"C{index % 10}", label=name)
-    axes.set_aspect("equal")
+    names = [(index, name) for index, name in enumerate(classes)] + [(-1, "no label")]
+    for index, name in names:
+        if (labels == index).any():
+            color = f"C{index % 10}" if index >= 0 else "0.4"
+            axes.scatter(*codes[labels == index].T, s=3, color=color, label=name)
+    limit = 1.15 * max(np.abs(samples).max(), np.quantile(np.abs(codes), 0.999))
+    ticks = np.linspace(-limit, limit, 241)
+    grid = np.stack(np.meshgrid(ticks, ticks), axis=-1)
+    density = log_prob(grid.reshape(-1, 2).astype(np.float32)).reshape(grid.shape[:2])
+    # A uniform density has one level, and minus infinity outside.
+    levels = np.unique(np.quantile(log_prob(samples), [0.01, 0.1, 0.5]).round(3)) - 1e-3
+    density = density.clip(levels[0] - 10)
+    axes.contour(ticks, ticks, density, levels, colors="0.35", linewidths=0.7)
+    axes.set(aspect="equal", xlim=(-limit, limit), ylim=(-limit, limit))
     axes.legend(markerscale=4, loc="center left", bbox_to_anchor=(1, 0.5))
     return picture
 

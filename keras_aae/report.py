@@ -11,9 +11,11 @@ from keras_aae import config as config_lib
 _CAPTIONS = {
     "reconstructions": "Held-out images and what the decoder makes of their codes.",
     "samples": "Decoded samples of the prior: what the model thinks an image can be.",
+    "nearest_training_images": "Samples and the training image nearest to each: no mere copies.",
+    "walk": "Codes at the quantiles of the prior, decoded; blank where the prior has no density.",
     "style_against_class": "Each row is one style drawn from the prior, each column a class: the "
     "same hand in every class.",
-    "codes_against_prior": "Held-out style codes against the prior that they should match.",
+    "codes_against_prior": "Held-out style codes, drawn from q(z|x), and the prior to match.",
     "learning_curves": "The training losses, and the numbers on the validation split.",
 }
 

@@ -34,7 +34,7 @@ class Checkpoints:
         seconds: Seconds spent on training so far.
     """
 
-    def __init__(self, model: base.Autoencoder, directory: run_directory.RunDirectory):
+    def __init__(self, model: base.PhasedAutoencoder, directory: run_directory.RunDirectory):
         self.seconds = tf.Variable(0.0, dtype=tf.float64)
         self._model = model
         self._checkpoint = tf.train.Checkpoint(
@@ -78,7 +78,7 @@ class Checkpoints:
 
 
 def train(
-    model: base.Autoencoder,
+    model: base.PhasedAutoencoder,
     dataset: data.Dataset,
     config: config_lib.Config,
     directory: run_directory.RunDirectory,
@@ -109,8 +109,7 @@ def train(
         lambda context: data.minibatches(
             dataset,
             seed=config.seed,
-            batch_size=config.batch_size,
-            labelled_batch_size=config.labelled_batch_size if model.uses_labels else 0,
+            **model.batch_sizes(config),
             augment_shift=config.augment_shift,
             start=start,
             context=context,

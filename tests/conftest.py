@@ -18,17 +18,6 @@ tf.config.set_logical_device_configuration(
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
-def pytest_addoption(parser):
-    parser.addoption("--slow", action="store_true", help="also train on the full MNIST for minutes")
-
-
-def pytest_collection_modifyitems(config, items):
-    if not config.getoption("--slow"):
-        for item in items:
-            if item.get_closest_marker("slow"):
-                item.add_marker(pytest.mark.skip(reason="trains for minutes; run with --slow"))
-
-
 def bars(count, seed=0, classes=3, side=12):
     """uint8 images [count, side, side, 1] of a bright bar whose height tells the class; labels."""
     generator = np.random.default_rng(seed)

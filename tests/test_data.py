@@ -86,6 +86,12 @@ def test_labels_come_only_with_the_labelled_part():
         assert batch["y"][5:].numpy().tolist() == batch["x"][5:, 0, 0, 0].numpy().tolist()
 
 
+def test_a_batch_may_be_all_labelled():
+    batches = data.minibatches(numbered(10, 4), batch_size=0, labelled_batch_size=2)
+    for batch in batches.take(2):
+        assert batch["y"].numpy().tolist() == batch["x"][:, 0, 0, 0].numpy().tolist()
+
+
 def test_a_later_start_gives_the_batches_that_would_have_come():
     settings = {"seed": 3, "batch_size": 4, "labelled_batch_size": 2, "augment_shift": 1}
     dataset = numbered(10, 4)

@@ -50,7 +50,9 @@ def train(strategy, name, updates=3, **settings):
 @pytest.mark.parametrize("name", models.NAMES)
 @pytest.mark.parametrize("update", ["joint", "sequential"])
 def test_one_and_two_replicas_make_equal_updates(name, update):
-    settings = {"update": update, "input_noise": 0.0, "discriminator_noise": 0.0}
+    settings = {"update": update, "input_noise": 0.0}
+    if name != "vae":
+        settings["discriminator_noise"] = 0.0
     one = train(tf.distribute.get_strategy(), name, **settings)
     two = train(two_replicas(), name, **settings)
     for first, second in zip(one.variables, two.variables, strict=True):

@@ -1,6 +1,7 @@
 from conftest import bars
 import numpy as np
 import pytest
+import tensorflow as tf
 from test_models import SHAPE
 from test_models import make
 
@@ -10,6 +11,7 @@ from keras_aae import evaluation
 from keras_aae import figures
 from keras_aae import gallery
 from keras_aae import models
+from keras_aae import priors
 from keras_aae import report
 
 
@@ -20,7 +22,7 @@ def test_the_error_rate_is_the_share_of_wrong_labelled_examples(monkeypatch):
     monkeypatch.setattr(
         evaluator,
         "predict",
-        lambda x: {"class_probabilities": probabilities, "squared_error": squared_error},
+        lambda split: {"class_probabilities": probabilities, "squared_error": squared_error},
     )
     numbers = evaluator.evaluate(
         data.Split(np.zeros((4, *SHAPE), np.uint8), np.array([0, 2, 0, -1]))
@@ -35,11 +37,39 @@ def test_the_error_rate_is_the_share_of_wrong_labelled_examples(monkeypatch):
 def test_prediction_in_parts_is_prediction_of_the_whole(count):
     model = make("semisup")
     images, _ = bars(count)
-    predictions = evaluation.Evaluator(model).predict(images)
+    predictions = evaluation.Evaluator(model).predict(data.Split(images, np.zeros(count, np.int32)))
     reconstruction = model(images).numpy()
     np.testing.assert_allclose(predictions["reconstruction"], reconstruction, atol=1e-6)
     expected = np.mean((reconstruction - images / 255.0) ** 2, axis=(1, 2, 3))
     np.testing.assert_allclose(predictions["squared_error"], expected, rtol=1e-5)
+
+
+def test_the_probe_reads_the_class_from_a_style_that_tells_it(monkeypatch):
+    evaluator = evaluation.Evaluator(make("aae"))
+    images, labels = bars(300)
+    split = data.Split(images, labels)
+    generator = np.random.default_rng(0)
+    # The first style tells the class by its sign, the second not at all.
+    for leak, low, high in ((3.0, 0.0, 0.1), (0.0, 0.5, 0.8)):
+        centres = leak * np.stack([np.cos(labels * 2.1), np.sin(labels * 2.1)], axis=-1)
+        style = centres + generator.normal(size=(300, 2)) * 0.5
+        monkeypatch.setattr(evaluator, "predict", lambda _, style=style: {"style": style})
+        errors = evaluator.style_probe(split, split)
+        assert low <= errors["linear"] <= high
+        assert low <= errors["mlp"] <= high
+    unlabelled = data.Split(images, np.full(300, -1))
+    assert evaluator.style_probe(split, unlabelled) is None
+
+
+def test_a_supervised_model_reconstructs_with_the_label(monkeypatch):
+    model = make("supervised")
+    images, labels = bars(6)
+    reconstruction = evaluation.Evaluator(model).predict(data.Split(images, labels))
+    np.testing.assert_allclose(
+        reconstruction["reconstruction"], model(images, tf.constant(labels)), atol=1e-6
+    )
+    other = model(images, tf.constant((labels + 1) % 3)).numpy()
+    assert not np.allclose(reconstruction["reconstruction"], other, atol=1e-6)
 
 
 def test_a_grid_puts_every_image_in_its_place():
@@ -48,17 +78,30 @@ def test_a_grid_puts_every_image_in_its_place():
     np.testing.assert_allclose(canvas, [[0, 1, 0.1, 1, 0.2], [1] * 5, [0.3, 1, 0.4, 1, 0.5]])
 
 
-def test_a_grid_takes_colour_and_bytes():
-    images = np.full((1, 2, 3, 3, 3), 255, np.uint8)
-    assert figures.image_grid(images).axes[0].images[0].get_array().shape == (3, 7, 3)
+def test_rows_take_colour_and_bytes():
+    rows = {"a": np.full((4, 3, 3, 3), 255, np.uint8), "b": np.ones((4, 3, 3, 3))}
+    canvas = figures.image_rows(rows).axes[0].images[0].get_array()
+    np.testing.assert_array_equal(canvas, np.ones((7, 15, 3)))
 
 
-@pytest.mark.parametrize("size", [1, 2, 7])
-def test_codes_of_any_size_are_drawn_against_the_prior(size):
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_codes_of_any_size_have_a_histogram_for_each_dimension(size):
     codes = np.random.default_rng(0).normal(size=(50, size))
-    picture = figures.code_against_prior(codes, codes, np.arange(50) % 3 - 1, ["a", "b"])
-    visible = [axes for axes in picture.axes if axes.get_visible()]
-    assert len(visible) == (1 if size == 2 else size)
+    picture = figures.code_histograms(codes, codes)
+    assert len([axes for axes in picture.axes if axes.get_visible()]) == size
+
+
+@pytest.mark.parametrize("prior", priors.NAMES)
+def test_the_scatter_draws_codes_by_class_over_the_contours(prior):
+    distribution = priors.get(prior, 2)
+    samples = distribution.sample(500, seed=(0, 1)).numpy()
+    labels = np.arange(500) % 3 - 1
+    picture = figures.code_scatter(
+        samples, samples, lambda z: distribution.log_prob(z).numpy(), labels, ["a", "b"]
+    )
+    names = [text.get_text() for text in picture.axes[0].get_legend().get_texts()]
+    assert names == ["a", "b", "no label"]
+    assert picture.axes[0].collections[-1].get_paths()
 
 
 @pytest.mark.parametrize("name", models.NAMES)
@@ -66,11 +109,15 @@ def test_codes_of_any_size_are_drawn_against_the_prior(size):
 def test_every_model_has_its_gallery(name, style_size):
     model = make(name, style_size=style_size)
     split = data.Split(*bars(30))
+    dataset = data.Dataset(split, split, split, ("a", "b", "c"))
     rows = [{"updates": u, "seconds": 1.0, "reconstruction": 1 / u} for u in (1, 2)]
-    drawn = gallery.draw(model, evaluation.Evaluator(model), split, ("a", "b", "c"), rows)
-    expected = {"reconstructions", "samples", "codes_against_prior", "learning_curves"}
+    drawn = gallery.draw(model, evaluation.Evaluator(model), dataset, rows)
+    expected = {"reconstructions", "samples", "nearest_training_images"}
+    expected |= {"codes_against_prior", "learning_curves"}
     if "class_probabilities" in model.parts:
         expected.add("style_against_class")
+    elif style_size == 2:
+        expected.add("walk")
     assert set(drawn) == expected
 
 
@@ -87,6 +134,8 @@ def test_the_report_escapes_what_it_shows():
         "examples": {"train": 1, "validation": 1, "test": 0},
         "validation": {"reconstruction_mse": 0.5},
         "test": None,
+        "style_probe": None,
+        "prior_match": {"sliced_wasserstein_ratio": 1, "hole_rate": 0, "outside_rate": 0},
         "export": None,
         "versions": {"keras_aae": "0", "tensorflow": "2", "keras": "3"},
     }

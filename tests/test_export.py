@@ -33,16 +33,18 @@ def call(loaded, name, **inputs):
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_signatures_equal_the_model_at_any_batch_size(exported, count):
     model, loaded = exported
-    images = bars(max(count, 1))[0][:count]
+    images, labels = (values[:count] for values in bars(max(count, 1)))
+    expected = model(images, tf.constant(labels))
     code = call(loaded, "encode", image=images)
     for part, value in model.encode(images).items():
         np.testing.assert_allclose(code[part], value, atol=1e-6)
-    decoded = call(loaded, "decode", **{part: value.numpy() for part, value in code.items()})
+    whole = {**code, **model.condition(tf.constant(labels))}
+    decoded = call(loaded, "decode", **whole)
     assert decoded["image"].shape == (count, *SHAPE)
-    np.testing.assert_allclose(decoded["image"], model(images), atol=1e-6)
-    np.testing.assert_allclose(
-        call(loaded, "reconstruct", image=images)["image"], model(images), atol=1e-6
-    )
+    np.testing.assert_allclose(decoded["image"], expected, atol=1e-6)
+    given = {"label": labels} if len(model.inferred) < len(model.parts) else {}
+    again = call(loaded, "reconstruct", image=images, **given)
+    np.testing.assert_allclose(again["image"], expected, atol=1e-6)
 
 
 def test_generate_takes_a_row_for_each_sample_and_is_repeatable(exported):
@@ -61,8 +63,8 @@ def test_the_default_classifies_where_there_are_classes(exported):
     model, loaded = exported
     images, _ = bars(4)
     answer = call(loaded, "serving_default", image=images)
-    if "class_probabilities" not in model.parts:
-        assert set(answer) == set(model.parts)
+    if "class_probabilities" not in model.inferred:
+        assert set(answer) == set(model.inferred)
         return
     assert set(answer) == {"class", "class_probabilities"}
     assert answer["class"].dtype == tf.int32

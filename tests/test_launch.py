@@ -101,6 +101,7 @@ PROMISED = [
     "figures/samples.png",
     "figures/style_against_class.png",
     "figures/codes_against_prior.png",
+    "figures/nearest_training_images.png",
     "figures/learning_curves.png",
 ]
 
@@ -124,6 +125,11 @@ def test_a_run_leaves_everything_that_is_promised(finished):
     assert 0 <= found["validation"]["error_rate"] <= 1
     assert 0 <= found["test"]["error_rate"] <= 1
     assert 0 <= found["test"]["reconstruction_mse"] <= 1
+    assert set(found["prior_match"]) == {
+        "sliced_wasserstein_ratio",
+        "hole_rate",
+        "outside_rate",
+    }
     assert found["export"] == "saved_models/bars/1"
     last = (finished / "stdout.txt").read_text().splitlines()[-1]
     assert last == f"test       error rate {found['test']['error_rate']:.4f}"
@@ -132,7 +138,7 @@ def test_a_run_leaves_everything_that_is_promised(finished):
 def test_the_report_needs_no_network_and_shows_the_command(finished):
     page = (finished / "run/report.html").read_text()
     links = re.findall(r"""(?:src|href)=["']?([^"'\s>]*)""", page)
-    assert len(links) == 5
+    assert len(links) == 6
     assert all(link.startswith("data:image/png;base64,") for link in links)
     assert "@import" not in page
     assert "url(" not in page
@@ -264,7 +270,11 @@ def test_feature_vectors_without_labels_train_the_basic_model(tmp_path):
     x = np.random.default_rng(0).normal([50, -3, 0], [9, 0.1, 1], (200, 3))
     np.savez(tmp_path / "table.npz", x_train=x[:150], x_test=x[150:])
     done = launch(
-        "--dataset=table.npz", "--run_dir=run", *SMOKE, "--model=aae", "--labels=0", cwd=tmp_path
+        "--dataset=table.npz",
+        "--run_dir=run",
+        *SMOKE,
+        *("--model=aae", "--network=mlp", "--labels=0"),
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert set(results(tmp_path)["test"]) == {"reconstruction_mse"}

@@ -10,6 +10,7 @@ from keras_aae import models
 from keras_aae import networks
 from keras_aae import observation
 from keras_aae.models import aae
+from keras_aae.models import autoencoder
 from keras_aae.models import base
 from keras_aae.models import semisup
 
@@ -40,7 +41,7 @@ SHAPE = (12, 12, 1)
 
 def make(name, **settings):
     settings = {"style_size": 2, "network": SMALL, **settings}
-    if name == "semisup":
+    if models.get(name).uses_labels:
         settings = {"num_classes": 3, **settings}
     return models.get(name)(SHAPE, **settings)
 
@@ -74,18 +75,22 @@ every_update = pytest.mark.parametrize("update", ["joint", "sequential"])
 @every_model
 def test_a_phase_alone_changes_only_its_own_networks(name):
     model = make(name)
-    everything = [model.encoder, model.decoder, *model.discriminators.values()]
     for index in range(len(model.phases)):
         only = make(name)
         phase = only.phases[index]
         type_with_one_phase(only, index)
         only.compile(keras.optimizers.SGD(0.5))
-        networks_ = [only.encoder, only.decoder, *only.discriminators.values()]
-        before = [snapshot(network) for network in networks_]
+        everything = trained_networks(only)
+        before = [snapshot(network) for network in everything]
         train(only)
-        for network, old in zip(networks_, before, strict=True):
+        for network, old in zip(everything, before, strict=True):
             assert changed(network, old) == (network in phase.networks), (phase.name, network.name)
-    assert {id(n) for p in model.phases for n in p.networks} == {id(n) for n in everything}
+    trained = {id(network) for phase in model.phases for network in phase.networks}
+    assert trained == {id(network) for network in trained_networks(model)}
+
+
+def trained_networks(model):
+    return [model.encoder, model.decoder, *getattr(model, "discriminators", {}).values()]
 
 
 def type_with_one_phase(model, index):
@@ -109,11 +114,10 @@ def test_every_loss_is_logged_finite_and_the_updates_are_counted(name, update):
 
 
 @every_model
-@every_update
-def test_training_is_repeatable_from_the_seed(name, update):
+def test_training_is_repeatable_from_the_seed(name):
     runs = []
     for seed in (1, 1, 2):
-        model = make(name, update=update, seed=seed)
+        model = make(name, seed=seed)
         model.compile(keras.optimizers.Adam(1e-2))
         train(model, updates=4)
         runs.append(np.concatenate([value.ravel() for value in snapshot(model.encoder)]))
@@ -138,12 +142,13 @@ def test_inference_takes_any_batch_size_and_keeps_its_shapes(name, count):
     images = bars(max(count, 1))[0][:count]
     code = model.encode(images)
     assert {part: tuple(value.shape) for part, value in code.items()} == {
-        part: (count, size) for part, size in model.parts.items()
+        part: (count, model.parts[part]) for part in model.inferred
     }
-    output = model.decode(code).numpy()
+    labels = tf.zeros([count], tf.int32)
+    output = model.decode(code | model.condition(labels)).numpy()
     assert output.shape == (count, *SHAPE)
     assert ((output >= 0) & (output <= 1)).all()
-    np.testing.assert_array_equal(output, model(images))
+    np.testing.assert_array_equal(output, model(images, labels))
 
 
 @every_model
@@ -151,9 +156,9 @@ def test_an_example_does_not_depend_on_the_others_in_its_batch(name):
     model = make(name)
     model.compile(keras.optimizers.Adam(1e-2))
     train(model, updates=2)
-    images, _ = bars(6)
-    whole = model(images).numpy()
-    np.testing.assert_allclose(whole[2:3], model(images[2:3]), atol=1e-6)
+    images, labels = (tf.constant(values) for values in bars(6))
+    whole = model(images, labels).numpy()
+    np.testing.assert_allclose(whole[2:3], model(images[2:3], labels[2:3]), atol=1e-6)
 
 
 @every_model
@@ -170,6 +175,29 @@ def test_prior_draws_and_generation_are_a_function_of_each_rows_seed(name):
         model.generate(tf.constant([6]))[0],
         atol=1e-6,
     )
+
+
+@every_model
+@every_update
+@pytest.mark.parametrize("posterior", ["gaussian", "universal"])
+def test_every_posterior_trains_and_infers(name, posterior, update):
+    if name == "vae" and posterior == "universal":
+        with pytest.raises(ValueError, match=r"density of q\(z\|x\)"):
+            make(name, posterior=posterior)
+        return
+    model = make(name, posterior=posterior, update=update)
+    model.compile(keras.optimizers.Adam(1e-2))
+    train(model, updates=2)
+    images, _ = bars(6)
+    np.testing.assert_array_equal(model.encode(images)["style"], model.encode(images)["style"])
+    first, again, other = (
+        model.encode(images, autoencoder.Seeds(0, tf.constant(update), 0))["style"].numpy()
+        for update in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    random = model.posterior != "deterministic"
+    assert np.array_equal(first, other) != random
+    assert np.array_equal(first, model.encode(images)["style"]) != random
 
 
 @every_model
@@ -201,7 +229,7 @@ def test_the_objective_is_the_weighted_sum_of_the_phases(monkeypatch):
     )
     model.compile(keras.optimizers.SGD(0.0))
     batch = base.Batch(
-        tf.zeros([4, *SHAPE]), tf.constant([0, 1, -1, -1]), base.Seeds(0, tf.constant(0), 0)
+        tf.zeros([4, *SHAPE]), tf.constant([0, 1, -1, -1]), autoencoder.Seeds(0, tf.constant(0), 0)
     )
     code = model._training_code(batch)
     phases = [phase for phase in model.phases if phase.name != "discrimination"]
@@ -222,6 +250,37 @@ def test_the_discriminators_learn_to_tell_codes_from_the_prior():
     assert float(tf.reduce_mean(prior)) > float(tf.reduce_mean(codes)) + 1
 
 
+def test_a_gaussian_posterior_draws_with_the_encoders_mean_and_variance():
+    model = make("aae", posterior="gaussian")
+    mean, log_variance = tf.constant([[1.0, -2.0]] * 4000), tf.math.log([[4.0, 0.25]] * 4000)
+    outputs = {"style": mean, "style_log_variance": log_variance}
+    drawn = model.to_code(outputs, autoencoder.Seeds(0, tf.constant(0), 0))["style"].numpy()
+    np.testing.assert_allclose(drawn.mean(axis=0), [1, -2], atol=0.15)
+    np.testing.assert_allclose(drawn.std(axis=0), [2, 0.5], rtol=0.05)
+    np.testing.assert_array_equal(model.to_code(outputs)["style"], mean)
+
+
+@pytest.mark.parametrize("prior", ["gaussian", "gaussian_mixture"])
+def test_the_divergence_of_a_vae_against_the_formula(prior):
+    model = make("vae", prior=prior)
+    mean, log_variance = tf.constant([[0.5, -1.0]]), tf.math.log([[0.25, 4.0]])
+    code = {"style_mean": mean, "style_log_variance": log_variance, "style": mean + 0.3}
+    got = float(model.divergence(None, code)[0])
+    if prior == "gaussian":
+        # (s^2 + m^2 - 1 - log s^2) / 2 in each dimension.
+        expected = (0.25 + 0.25 - 1 - np.log(0.25)) / 2 + (4 + 1 - 1 - np.log(4)) / 2
+    else:
+        # log q(z|x) at z = mean + 0.3, less log p(z).
+        log_q = -0.5 * (0.09 / 0.25 + 0.09 / 4) - 0.5 * np.log(0.25 * 4) - np.log(2 * np.pi)
+        expected = log_q - float(model.priors["style"].log_prob([0.8, -0.7]))
+    assert got == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_vae_weighs_its_divergence_as_the_evidence_lower_bound_does():
+    weights = {phase.name: phase.weight for phase in make("vae").phases}
+    assert weights["reconstruction"] / weights["divergence"] == pytest.approx(12 * 12)
+
+
 def test_classification_learns_and_classify_tells_it():
     model = make("semisup")
     model.compile(keras.optimizers.Adam(1e-2))
@@ -232,12 +291,23 @@ def test_classification_learns_and_classify_tells_it():
     np.testing.assert_allclose(answer["class_probabilities"].numpy().sum(axis=1), 1, rtol=1e-5)
 
 
-def test_generate_takes_the_class_that_is_asked_for():
-    model = make("semisup")
+@pytest.mark.parametrize("name", ["semisup", "supervised"])
+def test_generate_takes_the_class_that_is_asked_for(name):
+    model = make(name)
     seeds, labels = tf.constant([4, 4], tf.int64), tf.constant([0, 2])
     style = model.sample_prior(seeds)["style"]
     expected = model.decode({"class_probabilities": tf.one_hot(labels, 3), "style": style})
     np.testing.assert_array_equal(model.generate(seeds, labels), expected)
+
+
+def test_the_supervised_encoder_gives_the_style_alone():
+    model = make("supervised")
+    assert set(model.encode(bars(3)[0])) == {"style"}
+    assert set(model.discriminators) == {"style"}
+    assert model.decoder.input_shape == (None, 3 + 2)
+    np.testing.assert_array_equal(
+        model.condition(tf.constant([2, -1]))["class_probabilities"], [[0, 0, 1], [0, 0, 0]]
+    )
 
 
 def test_features_are_standardised_in_the_graph_and_come_back_on_their_scale():
@@ -267,6 +337,8 @@ def test_pixel_squared_error_is_on_the_scale_of_zero_to_one():
         ({"update": "both"}, "update='both'"),
         ({"average": 1.0}, "average=1.0"),
         ({"num_classes": 1}, "num_classes=1"),
+        ({"posterior": "flow"}, "posterior='flow'"),
+        ({"prior": "swiss_roll", "style_size": 3}, "style_size=2"),
     ],
 )
 def test_a_wrong_argument_is_named(settings, message):
@@ -279,7 +351,7 @@ def test_seeds_differ_between_draws_updates_and_replicas():
         (update, replica, index): tuple(seed.numpy())
         for update in (0, 1)
         for replica in (0, 1)
-        for seeds in [base.Seeds(7, tf.constant(update), replica)]
+        for seeds in [autoencoder.Seeds(7, tf.constant(update), replica)]
         for index, seed in enumerate([seeds(), seeds()])
     }
     assert len(set(draws.values())) == 8

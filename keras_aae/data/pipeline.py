@@ -33,7 +33,8 @@ def minibatches(
         dataset: What to draw from.
         seed: Draws the orders and the shifts.
         batch_size: Examples drawn from the whole training set, over all replicas; their y is -1.
-        labelled_batch_size: Examples drawn from the labelled subset, over all replicas.
+        labelled_batch_size: Examples drawn from the labelled subset, over all replicas; either
+            may be 0.
         augment_shift: Shift each image by up to so many pixels, edges repeated.
         start: The update to begin with.
         context: The part of a distribution strategy that reads here; None for all of it.
@@ -58,29 +59,29 @@ def minibatches(
         raise errors.UserError(
             "--labels: the model learns from labels, but no training example has one"
         )
-    x = tf.constant(dataset.train.x)
-    sources = [(_UNLABELLED_STREAM, tf.range(len(dataset.train.y)), batch_size // replicas)]
-    if labelled_batch_size:
-        sources.append(
-            (_LABELLED_STREAM, tf.constant(labelled, tf.int32), labelled_batch_size // replicas)
+    x, y = tf.constant(dataset.train.x), tf.constant(dataset.train.y)
+    withheld = tf.fill(y.shape, splits.UNLABELLED)
+    streams = [
+        (stream, tf.constant(pool, tf.int32), labels, size // replicas)
+        for stream, pool, labels, size in (
+            (_UNLABELLED_STREAM, np.arange(len(y)), withheld, batch_size),
+            (_LABELLED_STREAM, labelled, y, labelled_batch_size),
         )
-    labels = tf.constant(dataset.train.y)
+        if size
+    ]
 
     def batch(count):
         update = count // here
         part = update * replicas + context.input_pipeline_id * here + count % here
         rows = [
             tf.gather(pool, _draw(seed, stream, part, size, len(pool)))
-            for stream, pool, size in sources
+            for stream, pool, _, size in streams
         ]
-        y = [
-            tf.fill([batch_size // replicas], splits.UNLABELLED),
-            *(tf.gather(labels, r) for r in rows[1:]),
-        ]
+        given = [tf.gather(labels, r) for r, (_, _, labels, _) in zip(rows, streams, strict=True)]
         images = tf.gather(x, tf.concat(rows, 0))
         if augment_shift and images.shape.rank == 4:
             images = shift(images, tf.stack([_mix(seed, _SHIFT_STREAM), part]), augment_shift)
-        return {"x": images, "y": tf.concat(y, 0)}
+        return {"x": images, "y": tf.concat(given, 0)}
 
     counts = tf.data.Dataset.range(start * here, np.iinfo(np.int64).max)
     return counts.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)

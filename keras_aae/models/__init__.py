@@ -9,10 +9,12 @@ import inspect
 
 _MODELS = {
     "aae": ("keras_aae.models.aae", "AdversarialAutoencoder"),
+    "vae": ("keras_aae.models.vae", "VariationalAutoencoder"),
+    "supervised": ("keras_aae.models.supervised", "SupervisedAAE"),
     "semisup": ("keras_aae.models.semisup", "SemiSupervisedAAE"),
 }
 NAMES = tuple(_MODELS)
-NEED_LABELS = ("semisup",)
+NEED_LABELS = ("supervised", "semisup")
 
 
 def get(name: str) -> type:

@@ -14,29 +14,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_aae import networks
-from keras_aae import observation as observation_lib
-
-Code = dict[str, tf.Tensor]
-
-
-class Seeds:
-    """The seeds of one update's draws on one replica: each call gives another, int32 [2]."""
-
-    def __init__(self, seed: int, update: tf.Tensor, replica: tf.Tensor | int):
-        base = tf.stack([tf.constant(seed, tf.int32), tf.cast(update, tf.int32)])
-        self._seed = tf.random.fold_in(base, replica)
-        self._count = 0
-
-    def __call__(self) -> tf.Tensor:
-        self._count += 1
-        return tf.random.fold_in(self._seed, self._count)
-
-    def noise(self, x: tf.Tensor, stddev: float) -> tf.Tensor:
-        """`x` with Gaussian noise added."""
-        if not stddev:
-            return x
-        return x + stddev * tf.random.stateless_normal(tf.shape(x), self(), dtype=x.dtype)
+from keras_aae.models import autoencoder
 
 
 class Batch(NamedTuple):
@@ -50,7 +28,7 @@ class Batch(NamedTuple):
 
     x: tf.Tensor
     y: tf.Tensor
-    seeds: Seeds
+    seeds: autoencoder.Seeds
 
 
 class Phase(NamedTuple):
@@ -64,7 +42,7 @@ class Phase(NamedTuple):
     """
 
     name: str
-    loss: Callable[[Batch, Code], tf.Tensor]
+    loss: Callable[[Batch, autoencoder.Code], tf.Tensor]
     networks: tuple[keras.Model, ...]
     weight: float = 1.0
 
@@ -74,103 +52,68 @@ class Phase(NamedTuple):
         return [variable for network in self.networks for variable in network.trainable_variables]
 
 
-class Signature(NamedTuple):
-    """A function of the exported model.
-
-    Attributes:
-        function: Takes a tensor for each of the inputs; returns named tensors.
-        inputs: The inputs' names, shapes and dtypes; the first axis is the batch.
-    """
-
-    function: Callable[..., dict[str, tf.Tensor]]
-    inputs: list[tf.TensorSpec]
-
-
-class Autoencoder(keras.Model):
-    """x -> code -> x, trained in phases.
-
-    Subclasses state the parts of the code, how the encoder's outputs become a code, and `phases`.
+class PhasedAutoencoder(autoencoder.Autoencoder):
+    """An autoencoder that is trained in the phases that a variant states.
 
     Args:
-        input_shape: The shape of one example: (height, width, channels) or (features,).
-        parts: The size of each part of the code, by name.
-        network: `mlp`, `conv` or a `networks.Family`.
-        observation: How raw data enters the graph. Default: uint8 images.
         update: `joint` or `sequential`.
         input_noise: Standard deviation of the noise on the encoder's input in training.
         reconstruction_weight: Weight of the reconstruction loss, a mean over pixels.
-        average: Decay of the moving average of the weights that inference uses; 0 for the weights
-            themselves.
-        seed: Draws the initial weights and all noise.
+        **kwargs: As `autoencoder.Autoencoder`.
 
     Raises:
         ValueError: an argument is out of its range.
 
     Attributes:
+        updates: How many minibatches it was trained on.
         uses_labels: Whether training needs labelled examples.
+        uses_unlabelled: Whether training uses examples without their labels.
     """
 
     uses_labels = False
+    uses_unlabelled = True
 
     def __init__(
         self,
-        input_shape: tuple[int, ...],
-        parts: Mapping[str, int],
-        *,
-        network: str | networks.Family = "conv",
-        observation: observation_lib.Observation | None = None,
+        *args,
         update: str = "joint",
         input_noise: float = 0.3,
         reconstruction_weight: float = 3.0,
-        average: float = 0.995,
-        seed: int = 0,
+        **kwargs,
     ):
-        super().__init__()
         if update not in ("joint", "sequential"):
             raise ValueError(
                 f"Expected update='joint' or 'sequential'. Received: update={update!r}"
             )
-        if not 0 <= average < 1:
-            raise ValueError(f"Expected 0 <= average < 1. Received: average={average}")
-        keras.utils.set_random_seed(seed)
-        self.observation = observation or observation_lib.Pixels()
-        self.example_shape = tuple(input_shape)
-        self.parts = dict(parts)
-        self.family = networks.get(network, self.example_shape)
-        self.encoder = self.family.encoder(self.example_shape, self.heads)
-        self.decoder = self.family.decoder(sum(self.parts.values()), self.example_shape)
+        super().__init__(*args, **kwargs)
         self.update = update
         self.input_noise = input_noise
         self.reconstruction_weight = reconstruction_weight
-        self.average = average
-        self.seed = seed
         self.updates = self.add_weight(
             shape=(), dtype="int64", trainable=False, name="updates", initializer="zeros"
         )
-        self.averaged_encoder = _copy(self.encoder) if average else self.encoder
-        self.averaged_decoder = _copy(self.decoder) if average else self.decoder
 
-    # ---- What a variant states.
+    @classmethod
+    def batch_sizes(cls, config) -> dict[str, int]:
+        """The arguments `batch_size` and `labelled_batch_size` of `data.minibatches`.
+
+        Args:
+            config: A `config.Config`.
+        """
+        if not cls.uses_unlabelled:
+            return {"batch_size": 0, "labelled_batch_size": config.batch_size}
+        labelled = config.labelled_batch_size if cls.uses_labels else 0
+        return {"batch_size": config.batch_size, "labelled_batch_size": labelled}
 
     @property
     def phases(self) -> tuple[Phase, ...]:
         """The phases of an update, in the paper's order."""
         raise NotImplementedError
 
-    @property
-    def heads(self) -> dict[str, int]:
-        """The size of each raw output of the encoder, by name."""
-        return self.parts
-
-    def to_code(self, outputs: Mapping[str, tf.Tensor]) -> Code:
-        """The code that the encoder's raw outputs stand for, and whatever else phases need."""
-        return dict(outputs)
-
-    def reconstruction(self, batch: Batch, code: Code) -> tf.Tensor:
+    def reconstruction(self, batch: Batch, code: autoencoder.Code) -> tf.Tensor:
         """Reconstruction phase (paper, section 2): the decoded code against the clean example."""
+        code = code | self.condition(batch.y)
         return self.observation.loss(batch.x, self.decoder(self.join(code), training=True))
-
-    # ---- Training.
 
     def compile(self, optimizer: keras.optimizers.Optimizer, **kwargs):
         """Prepares training.
@@ -212,7 +155,7 @@ class Autoencoder(keras.Model):
             data: `{"x": raw examples [B, ...], "y": int32 [B]}` as `data.minibatches` gives.
         """
         context = tf.distribute.get_replica_context()
-        seeds = Seeds(self.seed, self.updates, context.replica_id_in_sync_group)
+        seeds = autoencoder.Seeds(self.seed, self.updates, context.replica_id_in_sync_group)
         batch = Batch(self.observation.normalize(data["x"]), data["y"], seeds)
         if self.update == "joint":
             self._joint_update(batch)
@@ -237,10 +180,9 @@ class Autoencoder(keras.Model):
             self._apply(name, phases, tape, objectives[name])
 
     def _training_code(self, batch):
-        """The code of the batch with noise on the encoder's input."""
-        return self.to_code(
-            self.encoder(batch.seeds.noise(batch.x, self.input_noise), training=True)
-        )
+        """The code of the batch, drawn from q(z|x), with noise on the encoder's input."""
+        x = batch.seeds.noise(batch.x, self.input_noise)
+        return self._encode(self.encoder, x, batch.seeds, training=True)
 
     def _objective(self, phases, batch, code):
         """What a step minimises: the weighted sum of its phases' losses, tracked unweighted.
@@ -291,63 +233,6 @@ class Autoencoder(keras.Model):
             for mean, variable in zip(averaged.variables, network.variables, strict=True):
                 if variable.dtype == "float32":
                     mean.assign(mean + rate * (variable - mean))
-
-    # ---- Inference, with the averaged weights.
-
-    def join(self, code: Code) -> tf.Tensor:
-        """The decoder's input for a code: its parts side by side, [B, size]."""
-        return tf.concat([code[name] for name in self.parts], axis=-1)
-
-    def encode(self, x: tf.Tensor) -> Code:
-        """The code of raw examples.
-
-        Args:
-            x: uint8 images [B, H, W, C], or float features [B, D].
-
-        Returns:
-            float32 [B, size] for each part of the code.
-        """
-        code = self.to_code(self.averaged_encoder(self.observation.normalize(x), training=False))
-        return {name: code[name] for name in self.parts}
-
-    def decode(self, code: Code) -> tf.Tensor:
-        """The expected examples: images float32 [B, H, W, C] in [0, 1], or features [B, D]."""
-        output = self.averaged_decoder(self.join(code), training=False)
-        return self.observation.mean(output)
-
-    @property
-    def example_spec(self) -> tf.TensorSpec:
-        """The spec of a batch of raw examples."""
-        return tf.TensorSpec(
-            (None, *self.example_shape), self.observation.dtype, name=self.observation.name
-        )
-
-    def signatures(self) -> dict[str, Signature]:
-        """What an export offers."""
-        name = self.observation.name
-        parts = [
-            tf.TensorSpec((None, size), tf.float32, name=part) for part, size in self.parts.items()
-        ]
-        return {
-            "encode": Signature(self.encode, [self.example_spec]),
-            "decode": Signature(
-                lambda *code: {name: self.decode(dict(zip(self.parts, code, strict=True)))}, parts
-            ),
-            "reconstruct": Signature(lambda x: {name: self(x)}, [self.example_spec]),
-        }
-
-    def call(self, x, training=False):
-        """The reconstruction of raw examples; see `encode` and `decode`."""
-        del training  # Training goes through `train_step`.
-        return self.decode(self.encode(x))
-
-
-def _copy(network):
-    """A network of its own with the same weights, for a moving average."""
-    copy = keras.models.clone_model(network)
-    copy.set_weights(network.get_weights())
-    copy.trainable = False
-    return copy
 
 
 def _unique(variables):

@@ -1,0 +1,278 @@
+"""An autoencoder's networks and its code: raw examples in, codes and examples out."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_aae import networks
+from keras_aae import observation as observation_lib
+
+tfd = tfp.distributions
+
+Code = dict[str, tf.Tensor]
+POSTERIORS = ("deterministic", "gaussian", "universal")
+
+
+class Seeds:
+    """The seeds of one update's draws on one replica: each call gives another, int32 [2]."""
+
+    def __init__(self, seed: int, update: tf.Tensor, replica: tf.Tensor | int):
+        base = tf.stack([tf.constant(seed, tf.int32), tf.cast(update, tf.int32)])
+        self._seed = tf.random.fold_in(base, replica)
+        self._count = 0
+
+    def __call__(self) -> tf.Tensor:
+        self._count += 1
+        return tf.random.fold_in(self._seed, self._count)
+
+    def normal(self, shape: tf.Tensor) -> tf.Tensor:
+        """Standard Gaussian numbers, float32, of that shape."""
+        return tf.random.stateless_normal(shape, self())
+
+    def noise(self, x: tf.Tensor, stddev: float) -> tf.Tensor:
+        """`x` with Gaussian noise added."""
+        return x + stddev * self.normal(tf.shape(x)) if stddev else x
+
+
+class Signature(NamedTuple):
+    """A function of the exported model.
+
+    Attributes:
+        function: Takes a tensor for each of the inputs; returns named tensors.
+        inputs: The inputs' names, shapes and dtypes; the first axis is the batch.
+    """
+
+    function: Callable[..., dict[str, tf.Tensor]]
+    inputs: list[tf.TensorSpec]
+
+
+class Autoencoder(keras.Model):
+    """x -> code -> x; `base.PhasedAutoencoder` trains it.
+
+    Variants state the priors of the parts of the code, and how the encoder's outputs become a code.
+    Inference uses a moving average of the weights.
+
+    Args:
+        input_shape: The shape of one example: (height, width, channels) or (features,).
+        priors: The prior of each part of the code by name, a TFP distribution of event shape
+            [size]; `style` is always among them.
+        posterior: How the style comes from an example, q(z|x) (paper, section 2): `deterministic`;
+            `gaussian`, whose mean and variance the encoder gives; or `universal`, where the encoder
+            also receives noise.
+        network: `mlp`, `conv` or a `networks.Family`.
+        observation: How raw data enters the graph. Default: uint8 images.
+        average: Decay of the moving average of the weights that inference uses; 0 for the weights
+            themselves.
+        seed: Draws the initial weights and all noise.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        priors: Mapping[str, tfd.Distribution],
+        *,
+        posterior: str = "deterministic",
+        network: str | networks.Family = "conv",
+        observation: observation_lib.Observation | None = None,
+        average: float = 0.995,
+        seed: int = 0,
+    ):
+        super().__init__()
+        if not 0 <= average < 1:
+            raise ValueError(f"Expected 0 <= average < 1. Received: average={average}")
+        if posterior not in POSTERIORS:
+            raise ValueError(
+                f"Expected posterior to be one of {POSTERIORS}. Received: posterior={posterior!r}"
+            )
+        keras.utils.set_random_seed(seed)
+        self.observation = observation or observation_lib.Pixels()
+        self.example_shape = tuple(input_shape)
+        self.priors = dict(priors)
+        self.parts = {name: prior.event_shape[0] for name, prior in priors.items()}
+        self.posterior = posterior
+        self.family = networks.get(network, self.example_shape)
+        self.encoder = self.family.encoder(self._encoder_shape, self.heads)
+        self.decoder = self.family.decoder(sum(self.parts.values()), self.example_shape)
+        self.average = average
+        self.seed = seed
+        self.averaged_encoder = _copy(self.encoder) if average else self.encoder
+        self.averaged_decoder = _copy(self.decoder) if average else self.decoder
+
+    @property
+    def inferred(self) -> tuple[str, ...]:
+        """The parts of the code that the encoder gives; the others are conditions, given with x."""
+        return tuple(self.parts)
+
+    @property
+    def heads(self) -> dict[str, int]:
+        """The size of each raw output of the encoder, by name."""
+        heads = {name: self.parts[name] for name in self.inferred}
+        if self.posterior == "gaussian":
+            heads["style_log_variance"] = self.parts["style"]
+        return heads
+
+    def condition(self, labels: tf.Tensor) -> Code:
+        """The parts of the code that are given with an example; none, unless a variant says so.
+
+        Args:
+            labels: Integer [B], -1 where unknown.
+        """
+        del labels
+        return {}
+
+    def to_code(self, outputs: Mapping[str, tf.Tensor], seeds: Seeds | None = None) -> Code:
+        """The code that the encoder's raw outputs stand for, and whatever else phases need.
+
+        Args:
+            outputs: A tensor for each of `heads`.
+            seeds: Draw the style from a Gaussian q(z|x) with these; else it is the mean.
+        """
+        code = dict(outputs)
+        if self.posterior == "gaussian":
+            code["style_mean"] = code["style"]
+            if seeds:
+                stddev = tf.exp(0.5 * code["style_log_variance"])
+                code["style"] += stddev * seeds.normal(tf.shape(stddev))
+        return code
+
+    def join(self, code: Code) -> tf.Tensor:
+        """The decoder's input for a code: its parts side by side, [B, size]."""
+        return tf.concat([code[name] for name in self.parts], axis=-1)
+
+    def encode(self, x: tf.Tensor, seeds: Seeds | None = None) -> Code:
+        """The code of raw examples.
+
+        Args:
+            x: uint8 images [B, H, W, C], or float features [B, D].
+            seeds: Draw the code from q(z|x) with these. Default: the centre of q(z|x).
+
+        Returns:
+            float32 [B, size] for each part of the code that is `inferred`.
+        """
+        x = self.observation.normalize(x)
+        code = self._encode(self.averaged_encoder, x, seeds, training=False)
+        return {name: code[name] for name in self.inferred}
+
+    def decode(self, code: Code) -> tf.Tensor:
+        """The expected examples for all parts of a code.
+
+        Args:
+            code: float32 [B, size] for each part.
+
+        Returns:
+            Images float32 [B, H, W, C] in [0, 1], or features [B, D].
+        """
+        output = self.averaged_decoder(self.join(code), training=False)
+        return self.observation.mean(output)
+
+    @property
+    def example_spec(self) -> tf.TensorSpec:
+        """The spec of a batch of raw examples."""
+        return tf.TensorSpec(
+            (None, *self.example_shape), self.observation.dtype, name=self.observation.name
+        )
+
+    def signatures(self) -> dict[str, Signature]:
+        """What an export offers."""
+        name, example = self.observation.name, self.example_spec
+        seed = tf.TensorSpec([None], tf.int64, name="seed")
+        label = [tf.TensorSpec([None], tf.int32, name="label")]
+        parts = [
+            tf.TensorSpec((None, size), tf.float32, name=part) for part, size in self.parts.items()
+        ]
+        return {
+            "encode": Signature(lambda x: self.encode(x), [example]),
+            "decode": Signature(
+                lambda *code: {name: self.decode(dict(zip(self.parts, code, strict=True)))}, parts
+            ),
+            "reconstruct": Signature(
+                lambda *inputs: {name: self(*inputs)},
+                [example, *(label if len(self.inferred) < len(self.parts) else [])],
+            ),
+            "generate": Signature(
+                lambda *inputs: {name: self.generate(*inputs)},
+                [seed, *(label if "class_probabilities" in self.parts else [])],
+            ),
+        }
+
+    @tf.function(reduce_retracing=True)
+    def sample_prior(self, seeds: tf.Tensor) -> Code:
+        """One draw from the prior for each row of seeds.
+
+        Args:
+            seeds: Integer [B]; equal seeds give equal draws.
+
+        Returns:
+            float32 [B, size] for each part of the code.
+        """
+
+        def draw(seed):
+            pair = tf.stack([tf.cast(seed, tf.int64), tf.zeros((), tf.int64)])
+            return {
+                name: prior.sample(seed=tf.random.fold_in(pair, index))
+                for index, (name, prior) in enumerate(self.priors.items())
+            }
+
+        signature = {name: tf.TensorSpec([size], tf.float32) for name, size in self.parts.items()}
+        return tf.map_fn(draw, seeds, fn_output_signature=signature)
+
+    def generate(self, seeds: tf.Tensor, labels: tf.Tensor | None = None) -> tf.Tensor:
+        """The example decoded from a draw of the prior, for each of the seeds.
+
+        Args:
+            seeds: Integer [B]; equal seeds give equal draws.
+            labels: The class of each example, integer [B], for models whose code has a class.
+                Default: drawn from the prior.
+
+        Returns:
+            Images float32 [B, H, W, C] in [0, 1], or features [B, D].
+        """
+        code = self.sample_prior(seeds)
+        if labels is not None:
+            classes = self.parts["class_probabilities"]
+            code["class_probabilities"] = tf.one_hot(labels, classes)
+        return self.decode(code)
+
+    def call(self, x, labels=None, training=False):
+        """The reconstruction of raw examples; see `encode` and `decode`.
+
+        Args:
+            x: uint8 images [B, H, W, C], or float features [B, D].
+            labels: Integer [B], for models that are conditioned on the class.
+            training: Left aside; training goes through `train_step`.
+        """
+        del training
+        return self.decode(self.encode(x) | self.condition(labels))
+
+    def _encode(self, encoder, x, seeds, training):
+        """The code of normalised examples: drawn from q(z|x) with seeds, else its centre."""
+        if self.posterior == "universal":
+            shape = tf.concat([tf.shape(x)[:-1], [self._noise_channels]], axis=0)
+            x = tf.concat([x, seeds.normal(shape) if seeds else tf.zeros(shape)], axis=-1)
+        return self.to_code(encoder(x, training=training), seeds)
+
+    @property
+    def _noise_channels(self):
+        """The channels, or features, of noise that the encoder of a universal posterior takes."""
+        return 1 if len(self.example_shape) == 3 else self.example_shape[-1]
+
+    @property
+    def _encoder_shape(self):
+        if self.posterior != "universal":
+            return self.example_shape
+        return (*self.example_shape[:-1], self.example_shape[-1] + self._noise_channels)
+
+
+def _copy(network):
+    """A network of its own with the same weights, for a moving average."""
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    copy.trainable = False
+    return copy
