@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "AdversarialAutoencoder": "keras_aae.models.aae",
+    "LabelInformedAAE": "keras_aae.models.label_informed",
     "VariationalAutoencoder": "keras_aae.models.vae",
     "SupervisedAAE": "keras_aae.models.supervised",
     "SemiSupervisedAAE": "keras_aae.models.semisup",

@@ -12,10 +12,10 @@ import re
 from keras_aae import errors
 from keras_aae import models
 
-MODES = ("train", "evaluate", "export")
+MODES = ("train", "evaluate", "export", "compare")
 # What may differ between the run that is kept in a directory and the command that goes on with it:
-# where things are and what to do, never what the result is.
-_PLACES = ("mode", "run_dir", "export_dir", "data_dir", "strategy")
+# where things are and what to do, never what is trained.
+_FREE = ("mode", "runs", "run_dir", "export_dir", "data_dir", "strategy", "parzen_samples")
 
 
 def _setting(default, help, *, choices=None, low=None, high=None, pattern=None):
@@ -45,9 +45,10 @@ class Config:
         "train",
         "train: train, evaluate, draw the figures, export and report, going on from the last "
         "checkpoint where there is one. evaluate, export: that part again, for the run in "
-        "--run_dir.",
+        "--run_dir. compare: draw the finished runs in --runs side by side on one page.",
         choices=MODES,
     )
+    runs: str = _setting("", "The directories of the runs to compare, with commas between them.")
     model: str = _setting("semisup", "The variant of the method.", choices=models.NAMES)
     name: str = _setting(
         "semisup",
@@ -147,6 +148,13 @@ class Config:
     )
     classification_weight: float = _setting(1.0, "Weight of the classification loss.", low=0)
 
+    parzen_samples: int = _setting(
+        0,
+        "Estimate the log-likelihood of the test images by a Parzen window on so many samples of "
+        "the model (the paper: 10000). 0: don't.",
+        low=0,
+    )
+
     strategy: str = _setting(
         "auto",
         "single: one device. mirrored: a replica on every GPU. auto: mirrored with two GPUs or "
@@ -162,7 +170,9 @@ class Config:
                 f"--updates: expected a multiple of --evaluate_every={self.evaluate_every}. "
                 f"Received: {self.updates}"
             )
-        if self.mode != "train" and not self.run_dir:
+        if self.mode == "compare" and not self.runs:
+            raise errors.UserError("--mode=compare: expected --runs=<directory>,<directory>")
+        if self.mode in ("evaluate", "export") and not self.run_dir:
             raise errors.UserError(
                 f"--mode={self.mode}: expected --run_dir=<the directory of a finished run>"
             )
@@ -202,7 +212,7 @@ class Config:
         return [
             f"--{field.name}={getattr(self, field.name)}"
             for field in dataclasses.fields(self)
-            if field.name not in ("mode", "run_dir")
+            if field.name not in ("mode", "runs", "run_dir")
             and (all_of_them or getattr(self, field.name) != field.default)
         ]
 
@@ -211,7 +221,7 @@ class Config:
         return [
             f"--{name}={value} (there: {getattr(other, name)})"
             for name, value in vars(self).items()
-            if name not in _PLACES and value != getattr(other, name)
+            if name not in _FREE and value != getattr(other, name)
         ]
 
 

@@ -22,10 +22,13 @@ class Evaluator:
 
     Args:
         model: The model, whose averaged weights are used.
+
+    Attributes:
+        model: The model.
     """
 
     def __init__(self, model: autoencoder.Autoencoder):
-        self._model = model
+        self.model = model
         self._predict = tf.function(
             lambda x, y, start: _predict(model, x, y, start),
             input_signature=[
@@ -78,7 +81,7 @@ class Evaluator:
             As `prior_match.prior_match`.
         """
         codes = self.predict(split)["style_sample"]
-        prior = self._model.priors["style"]
+        prior = self.model.priors["style"]
         first, second = (prior.sample(len(codes), seed=(0, index)).numpy() for index in (1, 2))
         return prior_match.prior_match(codes, first, second)
 
@@ -117,7 +120,10 @@ def _predict(model, x, y, start):
     sample = model.encode(x, autoencoder.Seeds(model.seed, start, 0))["style"]
     reconstruction = model.decode(code | model.condition(y))
     squared_error = model.observation.squared_error(x, reconstruction)
-    return code | {
+    classes = {"class_probabilities": model.class_probabilities(code)} if model.classifies else {}
+    return {
+        **code,
+        **classes,
         "style_sample": sample,
         "reconstruction": reconstruction,
         "squared_error": squared_error,

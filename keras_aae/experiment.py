@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 import keras_aae
+from keras_aae import comparison
 from keras_aae import config as config_lib
 from keras_aae import data
 from keras_aae import distribution
@@ -17,6 +18,7 @@ from keras_aae import errors
 from keras_aae import evaluation
 from keras_aae import export
 from keras_aae import gallery
+from keras_aae import likelihood
 from keras_aae import models
 from keras_aae import observation
 from keras_aae import report
@@ -31,13 +33,17 @@ def run(config: config_lib.Config) -> dict:
         config: The settings.
 
     Returns:
-        What `results.json` holds.
+        What `results.json` holds; empty where runs are compared.
 
     Raises:
         UserError: the data, the run directory or a setting is at fault.
     """
-    path = config.run_dir or config_lib.default_run_dir(config.name, datetime.datetime.now())
+    name = "comparison" if config.mode == "compare" else config.name
+    path = config.run_dir or config_lib.default_run_dir(name, datetime.datetime.now())
     directory = run_directory.RunDirectory(path)
+    if config.mode == "compare":
+        print(f"comparison {comparison.compare(config.runs.split(','), directory)}")
+        return {}
     with directory.claim(config):
         results = directory.read_results()
         if config.mode == "train" and results and results["updates"] == config.updates:
@@ -66,32 +72,37 @@ def _run(config, directory, results):
     model = build_model(config, dataset)
     checkpoints = training.Checkpoints(model, directory)
     if config.mode == "train":
-        rows = training.train(model, dataset, config, directory, checkpoints)
-    else:
-        updates = checkpoints.restore()
-        if not updates:
-            raise errors.UserError(
-                f"--run_dir={directory.path}: no checkpoint to {config.mode}; train first"
-            )
-        rows = directory.read_metrics(updates)
-    results = results or {}
+        training.train(model, dataset, config, directory, checkpoints)
+    elif not checkpoints.restore():
+        raise errors.UserError(
+            f"--run_dir={directory.path}: no checkpoint to {config.mode}; train first"
+        )
     evaluator = evaluation.Evaluator(model)
-    if config.mode in ("train", "evaluate") or "test" not in results:
+    if config.mode != "export" or not results:
+        kept = {"export": results and results["export"]}
         results = (
             _describe(config, dataset, model, checkpoints)
-            | _evaluate(evaluator, dataset)
-            | _export_of(results)
+            | _evaluate(config, evaluator, dataset)
+            | kept
         )
-    if config.mode in ("train", "export"):
-        results["export"] = export.export(
-            model, pathlib.Path(config.export_dir) / config.name
-        ).as_posix()
-    pictures = _draw(gallery.draw(model, evaluator, dataset, rows))
-    for name, image in pictures.items():
-        directory.write(f"figures/{name}.png", image)
-    directory.write("report.html", report.render(config, results, pictures))
+    if config.mode != "evaluate":
+        base_path = pathlib.Path(config.export_dir) / config.name
+        results["export"] = export.export(model, base_path).as_posix()
+    rows = directory.read_metrics(results["updates"])
+    _show(config, results, gallery.draw(evaluator, dataset, results, rows), directory)
     directory.write_results(results)
     return results
+
+
+def _show(config, results, figures, directory):
+    """Writes the figures and the report."""
+    images = {}
+    for name, figure in figures.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, dpi=110)
+        images[name] = buffer.getvalue()
+        directory.write(f"figures/{name}.png", images[name])
+    directory.write("report.html", report.render(config, results, images))
 
 
 def build_model(config: config_lib.Config, dataset: data.Dataset):
@@ -101,7 +112,9 @@ def build_model(config: config_lib.Config, dataset: data.Dataset):
         try:
             model = models.build(config, dataset.input_shape, len(dataset.classes), seen)
         except ValueError as error:
-            raise errors.UserError(f"--dataset={config.dataset}: {error}") from error
+            raise errors.UserError(
+                f"--model={config.model} on --dataset={config.dataset}: {error}"
+            ) from error
         model.compile(_optimizer(config))
     return model
 
@@ -149,30 +162,27 @@ def _machine():
     return f"{platform.machine()}, {os.cpu_count()} cores, {gpus} GPUs"
 
 
-def _evaluate(evaluator, dataset):
-    """The numbers of the validation and the test examples; None without test examples."""
-    test = evaluator.evaluate(dataset.test) if len(dataset.test.x) else None
-    held_out = dataset.test if test else dataset.validation
-    return {
+def _evaluate(config, evaluator, dataset):
+    """The numbers of the held-out examples; see docs/RESULTS.md."""
+    has_test = len(dataset.test.x) > 0
+    held_out = dataset.test if has_test else dataset.validation
+    numbers = {
         "validation": evaluator.evaluate(dataset.validation),
-        "test": test,
+        "test": evaluator.evaluate(dataset.test) if has_test else None,
         "prior_match": evaluator.prior_match(held_out),
-        "style_probe": evaluator.style_probe(dataset.validation, held_out) if test else None,
+        "style_probe": evaluator.style_probe(dataset.validation, dataset.test)
+        if has_test
+        else None,
     }
-
-
-def _export_of(results):
-    return {"export": results.get("export")}
-
-
-def _draw(figures):
-    """The figures as PNG images."""
-    images = {}
-    for name, figure in figures.items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, dpi=110)
-        images[name] = buffer.getvalue()
-    return images
+    if config.parzen_samples:
+        if len(dataset.input_shape) != 3 or not has_test:
+            raise errors.UserError(
+                "--parzen_samples: expected a data set of images with test images"
+            )
+        samples = config.parzen_samples
+        images = (dataset.validation.x, dataset.test.x)
+        numbers["likelihood"] = likelihood.estimate(evaluator.model, *images, samples)
+    return numbers
 
 
 def _tell(results, directory):

@@ -124,6 +124,19 @@ def code_scatter(
     return picture
 
 
+def curve(x: Sequence[float], y: Sequence[float], x_name: str, y_name: str) -> figure.Figure:
+    """One curve with its highest point marked."""
+    picture = figure.Figure(figsize=(6, 3.5), layout="constrained")
+    axes = picture.subplots()
+    best = int(np.argmax(y))
+    axes.plot(x, y, marker=".")
+    axes.plot(x[best], y[best], marker="o", color="#cc3311", label=f"{y[best]:.1f} at {x[best]:g}")
+    axes.set(xlabel=x_name, ylabel=y_name)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return picture
+
+
 def learning_curves(rows: Sequence[Mapping[str, float]]) -> figure.Figure:
     """How each loss and each validation number went, over the updates.
 

@@ -11,7 +11,6 @@ import tensorflow as tf
 from keras_aae import data
 from keras_aae import evaluation
 from keras_aae import figures
-from keras_aae.models import autoencoder
 
 _SHOWN = 12  # Reconstructions, and samples beside their nearest training image.
 _ROWS, _COLUMNS = 8, 12  # Of samples.
@@ -21,19 +20,20 @@ _STEPS = 16  # Of a walk over the code space, each way.
 
 
 def draw(
-    model: autoencoder.Autoencoder,
     evaluator: evaluation.Evaluator,
     dataset: data.Dataset,
+    results: Mapping,
     rows: Sequence[Mapping[str, float]],
 ) -> dict[str, figure.Figure]:
     """The figures of a model by name, in the order to show them.
 
     Args:
-        model: The trained model.
-        evaluator: Its evaluator.
+        evaluator: The trained model's evaluator.
         dataset: Its data; codes and reconstructions are those of the validation examples.
-        rows: The numbers of each evaluation; see `training.train`.
+        results: Its numbers; see docs/RESULTS.md.
+        rows: The numbers of each evaluation; see `training.Monitor`.
     """
+    model = evaluator.model
     held_out = dataset.validation.take(slice(_CODES))
     predictions = evaluator.predict(held_out)
     drawn = {}
@@ -47,6 +47,9 @@ def draw(
         )
     else:
         drawn["codes_against_prior"] = figures.code_histograms(codes, samples)
+    if "likelihood" in results:
+        bandwidths, nats = zip(*results["likelihood"]["curve"], strict=True)
+        drawn["bandwidth"] = figures.curve(bandwidths, nats, "bandwidth", "nats, validation images")
     if rows:
         drawn["learning_curves"] = figures.learning_curves(rows)
     return drawn

@@ -54,7 +54,7 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
         )
     names = [field.name for field in dataclasses.fields(config_lib.Config)]
     config = config_lib.Config(**{name: values[name].value for name in names})
-    if config.mode == "train":
+    if config.mode in ("train", "compare"):
         return config
     kept = config_lib.Config.from_flagfile(pathlib.Path(config.run_dir) / "config.cfg")
     return dataclasses.replace(

@@ -83,25 +83,22 @@ def train(
     config: config_lib.Config,
     directory: run_directory.RunDirectory,
     checkpoints: Checkpoints,
-) -> list[dict[str, float]]:
+) -> None:
     """Trains up to `config.updates`, from the last checkpoint where there is one.
 
     Args:
         model: The compiled model.
         dataset: Its data.
         config: The settings of the run.
-        directory: Gets metrics, events and checkpoints.
+        directory: Gets the metrics, a row for each evaluation, the events and the checkpoints.
         checkpoints: The run's checkpoints.
-
-    Returns:
-        A row of numbers for each evaluation: `updates`, `seconds`, the losses, and `validation_*`.
 
     Raises:
         UserError: the losses are no longer finite, or the directory can't be written.
     """
     start = checkpoints.restore()
     if start >= config.updates:
-        return directory.read_metrics(start)
+        return
     if start:
         print(f"Going on from update {start}")
     batches = distribution.distribute(
@@ -126,7 +123,6 @@ def train(
             verbose=0,
             callbacks=[monitor],
         )
-    return monitor.rows
 
 
 class Monitor(keras.callbacks.Callback):
@@ -135,7 +131,7 @@ class Monitor(keras.callbacks.Callback):
     An epoch is `config.evaluate_every` updates.
 
     Attributes:
-        rows: A row of numbers for each evaluation so far.
+        rows: For each evaluation so far `updates`, `seconds`, the losses, and `validation_*`.
     """
 
     def __init__(self, model, validation, config, directory, checkpoints):

@@ -111,9 +111,10 @@ def test_every_model_has_its_gallery(name, style_size):
     split = data.Split(*bars(30))
     dataset = data.Dataset(split, split, split, ("a", "b", "c"))
     rows = [{"updates": u, "seconds": 1.0, "reconstruction": 1 / u} for u in (1, 2)]
-    drawn = gallery.draw(model, evaluation.Evaluator(model), dataset, rows)
+    results = {"likelihood": {"curve": [(0.1, -5.0), (0.2, 3.0)]}}
+    drawn = gallery.draw(evaluation.Evaluator(model), dataset, results, rows)
     expected = {"reconstructions", "samples", "nearest_training_images"}
-    expected |= {"codes_against_prior", "learning_curves"}
+    expected |= {"codes_against_prior", "bandwidth", "learning_curves"}
     if "class_probabilities" in model.parts:
         expected.add("style_against_class")
     elif style_size == 2:

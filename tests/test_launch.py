@@ -31,6 +31,7 @@ from keras_aae import launch as launcher
         (["--flagfile"], "no such file"),
         (["semisup.cfg"], "expected flags only.*semisup.cfg"),
         (["--mode=evaluate"], "--run_dir"),
+        (["--mode=compare"], "--runs"),
         (["--mode=export", "--run_dir=nowhere"], "nowhere/config.cfg"),
         (["--updates"], "updates"),
     ],
@@ -279,6 +280,23 @@ def test_feature_vectors_without_labels_train_the_basic_model(tmp_path):
     assert done.returncode == 0, done.stderr
     assert set(results(tmp_path)["test"]) == {"reconstruction_mse"}
     assert (tmp_path / "run/figures/codes_against_prior.png").exists()
+
+
+def test_runs_are_compared_on_one_page(finished, bars_npz):
+    arguments = [f"--dataset={bars_npz}", *SMOKE, "--model=aae", "--name=plain", "--labels=0"]
+    done = launch(*arguments, "--run_dir=plain", "--parzen_samples=20", cwd=finished)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((finished / "plain/results.json").read_text())["likelihood"]["samples"] == 20
+    assert (finished / "plain/figures/bandwidth.png").exists()
+    done = launch("--mode=compare", "--runs=run,plain", "--run_dir=both", cwd=finished)
+    assert done.returncode == 0, done.stderr
+    page = (finished / "both/comparison.html").read_text()
+    assert "<h1>bars, plain</h1>" in page
+    assert page.count("data:image/png;base64,") == 2 + 1 + 1 + 2 + 2
+    assert "http" not in page
+    done = launch("--mode=compare", "--runs=run,nowhere", cwd=finished)
+    assert done.returncode == 2
+    assert "nowhere: expected a finished run" in done.stderr.splitlines()[-1]
 
 
 def test_features_with_convolutions_are_refused(tmp_path):

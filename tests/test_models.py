@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from keras_aae import models
 from keras_aae import networks
@@ -13,6 +14,8 @@ from keras_aae.models import aae
 from keras_aae.models import autoencoder
 from keras_aae.models import base
 from keras_aae.models import semisup
+
+tfd = tfp.distributions
 
 SMALL = networks.Family(
     encoder=lambda shape, heads: keras.Model(
@@ -43,7 +46,16 @@ def make(name, **settings):
     settings = {"style_size": 2, "network": SMALL, **settings}
     if models.get(name).uses_labels:
         settings = {"num_classes": 3, **settings}
+    if name == "label_informed":
+        settings["prior"] = three_clusters(settings["style_size"])
     return models.get(name)(SHAPE, **settings)
+
+
+def three_clusters(size):
+    """A mixture of three Gaussians of standard deviation 0.1 at 0, 2 and 4 on the first axis."""
+    centres = tf.one_hot([0, 0, 0], size) * tf.constant([[0.0], [2.0], [4.0]])
+    clusters = tfd.MultivariateNormalDiag(centres, tf.fill([3, size], 0.1))
+    return tfd.MixtureSameFamily(tfd.Categorical(logits=tf.zeros(3)), clusters)
 
 
 def minibatch(count=8):
@@ -308,6 +320,37 @@ def test_the_supervised_encoder_gives_the_style_alone():
     np.testing.assert_array_equal(
         model.condition(tf.constant([2, -1]))["class_probabilities"], [[0, 0, 1], [0, 0, 0]]
     )
+
+
+def test_a_label_informed_sample_comes_from_its_own_component_or_from_any():
+    model = make("label_informed")
+    labels = tf.constant([2, 1, 0, *[-1] * 300])
+    batch = base.Batch(tf.zeros([303, *SHAPE]), labels, autoencoder.Seeds(0, tf.constant(0), 0))
+    first = model.sample_for("style", batch).numpy()[:, 0]
+    np.testing.assert_allclose(first[:3], [4, 2, 0], atol=0.5)
+    shares = np.bincount((first[3:] / 2).round().astype(int)) / 300
+    np.testing.assert_allclose(shares, 1 / 3, atol=0.1)
+
+
+def test_a_label_informed_model_classifies_by_the_nearest_component():
+    model = make("label_informed")
+    code = {"style": tf.constant([[0.1, 0.0], [1.9, 0.3], [3.2, 0.0]])}
+    probabilities = model.class_probabilities(code).numpy()
+    assert probabilities.argmax(axis=1).tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="mixture prior of 3 components"):
+        models.get("label_informed")(SHAPE, num_classes=3, style_size=2, network=SMALL)
+
+
+def test_the_label_informed_discriminator_sees_the_label():
+    model = make("label_informed", discriminator_noise=0.0)
+    batch = base.Batch(
+        tf.zeros([2, *SHAPE]), tf.constant([1, -1]), autoencoder.Seeds(0, tf.constant(0), 0)
+    )
+    part = tf.ones([4, 2])
+    logits = model.judge("style", part, batch)
+    rows = tf.constant([[1.0, 1, 0, 1, 0, 0], [1, 1, 0, 0, 0, 1]])
+    expected = model.discriminators["style"](tf.concat([rows, rows], axis=0))
+    np.testing.assert_allclose(logits, expected, rtol=1e-6)
 
 
 def test_features_are_standardised_in_the_graph_and_come_back_on_their_scale():

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_models import SMALL
+from test_models import make
 
 from keras_aae import config as config_lib
 from keras_aae import data
@@ -29,14 +29,13 @@ def run(path, updates=6, model_name="semisup", learning_rate=1e-2, update="joint
     config = config_lib.Config(
         updates=updates, evaluate_every=2, batch_size=12, labelled_batch_size=6
     )
-    model_class = models.get(model_name)
-    classes = {"num_classes": 3} if model_class.uses_labels else {}
-    model = model_class((12, 12, 1), network=SMALL, style_size=2, update=update, **classes)
+    model = make(model_name, update=update)
     model.compile(keras.optimizers.Adam(learning_rate))
     directory = run_directory.RunDirectory(path)
     path.mkdir(exist_ok=True)
     checkpoints = training.Checkpoints(model, directory)
-    return model, training.train(model, dataset(), config, directory, checkpoints)
+    training.train(model, dataset(), config, directory, checkpoints)
+    return model, directory.read_metrics(updates)
 
 
 @pytest.mark.parametrize("model_name", models.NAMES)

@@ -9,12 +9,13 @@ import inspect
 
 _MODELS = {
     "aae": ("keras_aae.models.aae", "AdversarialAutoencoder"),
+    "label_informed": ("keras_aae.models.label_informed", "LabelInformedAAE"),
     "vae": ("keras_aae.models.vae", "VariationalAutoencoder"),
     "supervised": ("keras_aae.models.supervised", "SupervisedAAE"),
     "semisup": ("keras_aae.models.semisup", "SemiSupervisedAAE"),
 }
 NAMES = tuple(_MODELS)
-NEED_LABELS = ("supervised", "semisup")
+NEED_LABELS = ("label_informed", "supervised", "semisup")
 
 
 def get(name: str) -> type:

@@ -68,20 +68,30 @@ class AdversarialAutoencoder(base.PhasedAutoencoder):
         count = tf.shape(batch.x)[0]
         loss = 0.0
         for name in self.discriminators:
-            samples = self.priors[name].sample(count, seed=batch.seeds())
+            samples = self.sample_for(name, batch)
             both = tf.concat([samples, tf.stop_gradient(code[name])], axis=0)
-            logits = self._judge(name, both, batch)
+            logits = self.judge(name, both, batch)
             loss += losses.adversarial(logits[:count], real=True)
             loss += losses.adversarial(logits[count:], real=False)
         return loss
 
     def generation(self, batch: base.Batch, code: autoencoder.Code) -> tf.Tensor:
         """Regularization phase (paper, section 2): the encoder makes codes pass as samples."""
-        verdicts = [self._judge(name, code[name], batch) for name in self.discriminators]
+        verdicts = [self.judge(name, code[name], batch) for name in self.discriminators]
         return tf.add_n([losses.adversarial(logits, real=True) for logits in verdicts])
 
-    def _judge(self, name, part, batch):
-        """The logits of a discriminator for a part of the code, with noise on its input."""
+    def sample_for(self, name: str, batch: base.Batch) -> tf.Tensor:
+        """A sample of the prior of a part of the code for each example of the batch, [B, size]."""
+        return self.priors[name].sample(tf.shape(batch.x)[0], seed=batch.seeds())
+
+    def judge(self, name: str, part: tf.Tensor, batch: base.Batch) -> tf.Tensor:
+        """The logits of the discriminator of a part of the code, with noise on its input.
+
+        Args:
+            name: The part.
+            part: float32 [K B, size]: codes of the batch, or samples for them, K times over.
+            batch: The batch.
+        """
         return self.discriminators[name](
             batch.seeds.noise(part, self.discriminator_noise), training=True
         )

@@ -71,7 +71,12 @@ class Autoencoder(keras.Model):
 
     Raises:
         ValueError: an argument is out of its range.
+
+    Attributes:
+        classifies: Whether the model tells classes; see `classify`.
     """
+
+    classifies = False
 
     def __init__(
         self,
@@ -172,6 +177,25 @@ class Autoencoder(keras.Model):
         output = self.averaged_decoder(self.join(code), training=False)
         return self.observation.mean(output)
 
+    def class_probabilities(self, code: Code) -> tf.Tensor:
+        """The probability of each class for an encoded example, [B, classes]."""
+        raise NotImplementedError
+
+    def classify(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The class of raw examples, for models that tell classes.
+
+        Args:
+            x: uint8 images [B, H, W, C], or float features [B, D].
+
+        Returns:
+            {"class": int32 [B], "class_probabilities": float32 [B, classes]}.
+        """
+        probabilities = self.class_probabilities(self.encode(x))
+        return {
+            "class": tf.argmax(probabilities, axis=-1, output_type=tf.int32),
+            "class_probabilities": probabilities,
+        }
+
     @property
     def example_spec(self) -> tf.TensorSpec:
         """The spec of a batch of raw examples."""
@@ -187,7 +211,8 @@ class Autoencoder(keras.Model):
         parts = [
             tf.TensorSpec((None, size), tf.float32, name=part) for part, size in self.parts.items()
         ]
-        return {
+        classify = {"classify": Signature(self.classify, [example])} if self.classifies else {}
+        return classify | {
             "encode": Signature(lambda x: self.encode(x), [example]),
             "decode": Signature(
                 lambda *code: {name: self.decode(dict(zip(self.parts, code, strict=True)))}, parts

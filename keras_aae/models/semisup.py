@@ -27,6 +27,7 @@ class SemiSupervisedAAE(aae.AdversarialAutoencoder):
     """
 
     uses_labels = True
+    classifies = True
 
     def __init__(
         self,
@@ -63,22 +64,6 @@ class SemiSupervisedAAE(aae.AdversarialAutoencoder):
         """Classification phase (paper, section 5): cross-entropy on labelled examples."""
         return losses.classification(batch.y, code["class_logits"])
 
-    def classify(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The class of raw examples.
-
-        Args:
-            x: uint8 images [B, H, W, C], or float features [B, D].
-
-        Returns:
-            {"class": int32 [B], "class_probabilities": float32 [B, classes]}.
-        """
-        probabilities = self.encode(x)["class_probabilities"]
-        return {
-            "class": tf.argmax(probabilities, axis=-1, output_type=tf.int32),
-            "class_probabilities": probabilities,
-        }
-
-    def signatures(self):
-        return super().signatures() | {
-            "classify": autoencoder.Signature(self.classify, [self.example_spec])
-        }
+    def class_probabilities(self, code):
+        """q(y|x) [B, classes]."""
+        return code["class_probabilities"]

@@ -1,0 +1,57 @@
+"""Finished runs side by side, as the paper shows the AAE beside the VAE (section 2.2): one page."""
+
+import base64
+import pathlib
+
+from keras_aae import errors
+from keras_aae import report
+from keras_aae import run_directory
+
+_SHOWN = ("codes_against_prior", "walk", "style_against_class", "samples", "reconstructions")
+_NUMBERS = ("updates", "train_seconds", "validation", "test", "prior_match", "style_probe")
+
+
+def compare(runs: list[str], output: run_directory.RunDirectory) -> pathlib.Path:
+    """Writes `comparison.html`: the numbers of the runs as a table, and their figures in rows.
+
+    Args:
+        runs: The directories of the finished runs, in the order to show them.
+        output: Where to write.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UserError: one of them is not the directory of a finished run.
+    """
+    directories = [run_directory.RunDirectory(path) for path in runs]
+    results = [directory.read_results() for directory in directories]
+    for path, found in zip(runs, results, strict=True):
+        if found is None:
+            raise errors.UserError(f"--runs: {path}: expected a finished run; it has no results")
+    rows = [_flat(found) for found in results]
+    keys = dict.fromkeys(key for row in rows for key in row)
+    images = {name: [_image(directory, name) for directory in directories] for name in _SHOWN}
+    page = report.template("comparison.html.jinja").render(
+        names=[found["name"] for found in results],
+        table={key: [row.get(key) for row in rows] for key in keys},
+        figures={name: row for name, row in images.items() if any(row)},
+        captions=report.CAPTIONS,
+    )
+    output.write("comparison.html", page)
+    return output.path / "comparison.html"
+
+
+def _flat(results):
+    """The settings and numbers of a run by name: `test.error_rate` for a number within `test`."""
+    flat = {key: str(results[key]) for key in ("model", "dataset", "labels_given", "seed")}
+    for name in _NUMBERS:
+        value = results[name]
+        parts = value.items() if isinstance(value, dict) else [("", value)]
+        flat |= {f"{name}.{key}".rstrip("."): part for key, part in parts if part is not None}
+    return flat
+
+
+def _image(directory, name):
+    path = directory.figures / f"{name}.png"
+    return base64.b64encode(path.read_bytes()).decode() if path.exists() else None

@@ -1,0 +1,69 @@
+"""The adversarial autoencoder whose prior is informed by labels (paper, section 2.3)."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from keras_aae.models import aae
+
+tfd = tfp.distributions
+
+
+class LabelInformedAAE(aae.AdversarialAutoencoder):
+    """Each class is led to a component of its own of a mixture prior.
+
+    The discriminator also receives a label, one-hot, with one more class for 'unlabelled'. With a
+    label it compares the code with samples of that class's component, without one with samples of
+    the whole prior.
+
+    Args:
+        input_shape: The shape of one example: (height, width, channels) or (features,).
+        num_classes: The number of classes.
+        **kwargs: As `aae.AdversarialAutoencoder` and `base.PhasedAutoencoder`; the prior is a
+            mixture with a component for each class.
+
+    Raises:
+        ValueError: the prior is not such a mixture.
+    """
+
+    uses_labels = True
+    classifies = True
+
+    def __init__(self, input_shape: tuple[int, ...], *, num_classes: int = 10, **kwargs):
+        super().__init__(input_shape, **kwargs)
+        prior = self.priors["style"]
+        components = prior.components_distribution.batch_shape if _is_mixture(prior) else None
+        if components != [num_classes]:
+            raise ValueError(
+                f"Expected a mixture prior of {num_classes} components, one for each class, like "
+                f"prior='gaussian_mixture' for 10 classes. Received: {prior}"
+            )
+        self.num_classes = num_classes
+        size = self.parts["style"] + num_classes + 1
+        self.discriminators = {"style": self.family.discriminator(size)}
+
+    def sample_for(self, name, batch):
+        """A sample of each labelled example's own component, of the whole prior for the others."""
+        mixture = self.priors[name]
+        count = tf.shape(batch.y)[0]
+        whole = mixture.sample(count, seed=batch.seeds())
+        each = mixture.components_distribution.sample(count, seed=batch.seeds())
+        own = tf.gather(each, tf.maximum(batch.y, 0), axis=1, batch_dims=1)
+        return tf.where((batch.y >= 0)[:, None], own, whole)
+
+    def judge(self, name, part, batch):
+        """The discriminator's logits for codes, each beside its example's label."""
+        labels = tf.where(batch.y >= 0, batch.y, self.num_classes)
+        times = tf.shape(part)[0] // tf.shape(labels)[0]
+        given = tf.one_hot(tf.tile(labels, [times]), self.num_classes + 1)
+        noisy = batch.seeds.noise(part, self.discriminator_noise)
+        return self.discriminators[name](tf.concat([noisy, given], axis=-1), training=True)
+
+    def class_probabilities(self, code):
+        """The probability that the code came from each class's component, [B, classes]."""
+        mixture = self.priors["style"]
+        log_probs = mixture.components_distribution.log_prob(code["style"][:, None])
+        return tf.nn.softmax(log_probs)
+
+
+def _is_mixture(prior):
+    return isinstance(prior, tfd.MixtureSameFamily)
