@@ -10,7 +10,7 @@ import pathlib
 from keras_aae import errors
 
 _HERE = pathlib.Path(__file__).resolve().parent
-# A wheel carries launch/ as keras_aae/shipped_flagfiles; in a checkout it stands beside the package.
+# A wheel carries launch/ inside the package; in a checkout it stands beside it.
 _SHIPPED = (_HERE / "shipped_flagfiles", _HERE.parent / "launch")
 
 

@@ -19,6 +19,7 @@ from absl import logging
 from keras_aae import config as config_lib
 from keras_aae import errors
 from keras_aae import flagfiles
+from keras_aae.data import sources
 
 _DEFINE = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float}
 
@@ -67,7 +68,9 @@ def main(config: config_lib.Config) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow logs through absl, and app.run turns INFO on.
     logging.set_verbosity(logging.WARNING)
-    # Imports TensorFlow, which takes seconds: only once the flags are right.
+    if config.mode != "compare":
+        sources.check(config.dataset, config.data_dir)
+    # Imports TensorFlow, which takes seconds: only once the flags are right and the data is there.
     from keras_aae import experiment
 
     experiment.run(config)

@@ -34,6 +34,9 @@ from keras_aae import launch as launcher
         (["--mode=compare"], "--runs"),
         (["--mode=export", "--run_dir=nowhere"], "nowhere/config.cfg"),
         (["--updates"], "updates"),
+        (["--dataset=gone.npz"], "gone.npz: no such file"),
+        (["--dataset=../gone/"], "no such folder"),
+        (["--dataset=no_such_set"], "no_such_set: neither a file, a folder nor"),
     ],
 )
 def test_a_mistake_gets_one_clear_line_and_no_tensorflow(tmp_path, arguments, message):

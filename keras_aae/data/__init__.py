@@ -1,13 +1,22 @@
 """Images, labels, splits and minibatches.
 
-dataset = data.load("mnist_5k", labels=100, validation=0.1, seed=0)
-batches = data.minibatches(dataset, seed=0, batch_size=100, labelled_batch_size=50)
+    dataset = data.load("mnist_5k", labels=100, validation=0.1, seed=0)
+    batches = data.minibatches(dataset, seed=0, batch_size=100, labelled_batch_size=50)
+
+`minibatches` is imported when first used: reading data takes no TensorFlow import.
 """
 
-from keras_aae.data.pipeline import minibatches
+import importlib
+
 from keras_aae.data.splits import UNLABELLED
 from keras_aae.data.splits import Dataset
 from keras_aae.data.splits import Split
 from keras_aae.data.splits import load
 
 __all__ = ["UNLABELLED", "Dataset", "Split", "load", "minibatches"]
+
+
+def __getattr__(name):
+    if name == "minibatches":
+        return importlib.import_module("keras_aae.data.pipeline").minibatches
+    raise AttributeError(f"module 'keras_aae.data' has no attribute {name!r}")

@@ -47,6 +47,7 @@ def read(name: str, data_dir: str = "") -> Raw:
     Raises:
         UserError: there is no such data set, or it is damaged.
     """
+    check(name, data_dir)
     path = pathlib.Path(name)
     if name == "mnist_5k":
         return _mnist_5k()
@@ -54,9 +55,31 @@ def read(name: str, data_dir: str = "") -> Raw:
         return _npz(path)
     if path.is_dir():
         return _folder(path)
+    return _tfds(name, data_dir)
+
+
+def check(name: str, data_dir: str = "") -> None:
+    """Raises what `read` would where the data set can't be had; takes no TensorFlow import.
+
+    Args:
+        name: As for `read`.
+        data_dir: As for `read`.
+
+    Raises:
+        UserError: there is no such data set, or no network to download it.
+    """
+    path = pathlib.Path(name)
+    if name == "mnist_5k" or path.is_dir():
+        return
+    if name.endswith(".npz"):
+        if not path.is_file():
+            raise errors.UserError(f"--dataset={name}: no such file")
+        return
     if "/" in name and not name.replace("/", "").replace("_", "").isalnum():
         raise errors.UserError(f"--dataset={name}: no such folder")
-    return _tfds(name, data_dir)
+    builder = _tfds_builder(name, data_dir)
+    if not builder.is_prepared():
+        _check_network(builder)
 
 
 def _mnist_5k():
@@ -101,8 +124,6 @@ def _npz(path):
 
 def _read_npz(path):
     """The arrays of an .npz file by name."""
-    if not path.is_file():
-        raise errors.UserError(f"--dataset={path}: no such file")
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
@@ -233,16 +254,9 @@ def _read_image(file):
 
 def _tfds(name, data_dir):
     """A TFDS image-classification data set, downloaded where it is not prepared yet."""
-    import tensorflow_datasets as tfds
-
-    try:
-        builder = tfds.builder(name, data_dir=data_dir or None)
-    except Exception as error:  # TFDS has no common base class for an unknown or damaged data set.
-        raise errors.UserError(
-            f"--dataset={name}: neither a file, a folder nor a data set that TFDS knows"
-        ) from error
+    builder = _tfds_builder(name, data_dir)
     if not builder.is_prepared():
-        _download(builder, name)
+        _download(builder)
     if (
         not {"image", "label"} <= set(builder.info.features or {})
         or "train" not in builder.info.splits
@@ -262,30 +276,45 @@ def _tfds_split(builder, split):
     where = f"{builder.name}, split {split}"
     try:
         whole = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1, shuffle_files=False))
-    except (
-        Exception
-    ) as error:  # Whatever the record reader raises on a damaged file or mixed sizes.
+    except Exception as error:  # Whatever the record reader raises on a damaged file.
         reason = " ".join(str(error).split())[:200]
         raise errors.UserError(f"{where}: not readable as images of one size ({reason})") from error
     return _examples(whole["image"], where), whole["label"].astype(np.int32)
 
 
-def _download(builder, name):
-    """Downloads and prepares a TFDS data set, or says at once that there is no network."""
+def _tfds_builder(name, data_dir):
+    import tensorflow_datasets as tfds
+
+    try:
+        return tfds.builder(name, data_dir=data_dir or None)
+    except Exception as error:  # TFDS has no common base class for an unknown or damaged data set.
+        raise errors.UserError(
+            f"--dataset={name}: neither a file, a folder nor a data set that TFDS knows"
+        ) from error
+
+
+def _check_network(builder):
+    """Says within seconds that a data set can't be downloaded; TFDS would try for minutes."""
     try:
         urllib.request.urlopen(_PROBE, timeout=4).close()
     except urllib.error.HTTPError:
         pass  # An answer: the network is there.
     except (OSError, ValueError) as error:
         raise errors.UserError(
-            f"--dataset={name}: not prepared in {builder.data_dir} and no network to download it. "
-            "What would work: (1) --data_dir=<a folder where TFDS has prepared it>, "
+            f"--dataset={builder.name}: not prepared in {builder.data_dir} and no network to "
+            "download it. What would work: (1) --data_dir=<a folder where TFDS has prepared it>, "
             "(2) the same command on a machine with a network, "
             "(3) data that needs no download: --dataset=mnist_5k, a .npz file or an image folder"
         ) from error
-    print(f"Downloading {name} to {builder.data_dir}")
+
+
+def _download(builder):
+    """Downloads and prepares a TFDS data set."""
+    print(f"Downloading {builder.name} to {builder.data_dir}")
     try:
         builder.download_and_prepare()
     except Exception as error:  # Checksums, HTTP and disk errors have no common base class.
         reason = " ".join(str(error).split())[:200]
-        raise errors.UserError(f"--dataset={name}: the download failed ({reason})") from error
+        raise errors.UserError(
+            f"--dataset={builder.name}: the download failed ({reason})"
+        ) from error
