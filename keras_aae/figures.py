@@ -118,7 +118,7 @@ def code_scatter(
     # A uniform density has one level, and minus infinity outside.
     levels = np.unique(np.quantile(log_prob(samples), [0.01, 0.1, 0.5]).round(3)) - 1e-3
     density = density.clip(levels[0] - 10)
-    axes.contour(ticks, ticks, density, levels, colors="0.35", linewidths=0.7)
+    axes.contour(ticks, ticks, density, levels, colors="0.35", linewidths=0.7, linestyles="solid")
     axes.set(aspect="equal", xlim=(-limit, limit), ylim=(-limit, limit))
     axes.legend(markerscale=4, loc="center left", bbox_to_anchor=(1, 0.5))
     return picture
