@@ -5,6 +5,8 @@ in each pass over the data. So a run that was stopped goes on with the very batc
 seen, with nothing to save, and any number of replicas sees the same global batch.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import tensorflow as tf
 
@@ -49,42 +51,61 @@ def minibatches(
     context = context or tf.distribute.InputContext()
     replicas = context.num_replicas_in_sync
     here = replicas // context.num_input_pipelines
+    streams = _streams(dataset, batch_size, labelled_batch_size, replicas)
+    x = tf.constant(dataset.train.x)
+
+    def batch(count):
+        update = count // here
+        part = update * replicas + context.input_pipeline_id * here + count % here
+        drawn = [_draw(seed, stream, part) for stream in streams]
+        images = tf.gather(x, tf.concat([rows for rows, _ in drawn], 0))
+        if augment_shift and images.shape.rank == 4:
+            images = shift(images, tf.stack([_mix(seed, _SHIFT_STREAM), part]), augment_shift)
+        return {"x": images, "y": tf.concat([labels for _, labels in drawn], 0)}
+
+    counts = tf.data.Dataset.range(start * here, np.iinfo(np.int64).max)
+    return counts.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+
+class _Stream(NamedTuple):
+    """Examples that batches are filled with, pass after pass.
+
+    Attributes:
+        number: Tells the streams of a seed apart.
+        rows: int32, which training examples they are.
+        labels: int32, the label to give with each training example.
+        size: How many stand in a replica's batch.
+    """
+
+    number: int
+    rows: tf.Tensor
+    labels: tf.Tensor
+    size: int
+
+
+def _streams(dataset, batch_size, labelled_batch_size, replicas):
+    """The unlabelled and the labelled stream, each where its batch size is not 0."""
     for flag, size in (("batch_size", batch_size), ("labelled_batch_size", labelled_batch_size)):
         if size % replicas:
             raise errors.UserError(
                 f"--{flag}={size}: expected a multiple of the {replicas} replicas"
             )
-    labelled = np.flatnonzero(dataset.train.y != splits.UNLABELLED)
+    y = dataset.train.y
+    labelled = np.flatnonzero(y != splits.UNLABELLED)
     if labelled_batch_size and not labelled.size:
         raise errors.UserError(
             "--labels: the model learns from labels, but no training example has one"
         )
-    x, y = tf.constant(dataset.train.x), tf.constant(dataset.train.y)
-    withheld = tf.fill(y.shape, splits.UNLABELLED)
-    streams = [
-        (stream, tf.constant(pool, tf.int32), labels, size // replicas)
-        for stream, pool, labels, size in (
-            (_UNLABELLED_STREAM, np.arange(len(y)), withheld, batch_size),
-            (_LABELLED_STREAM, labelled, y, labelled_batch_size),
-        )
+    withheld = np.full_like(y, splits.UNLABELLED)
+    streams = (
+        (_UNLABELLED_STREAM, np.arange(len(y)), withheld, batch_size),
+        (_LABELLED_STREAM, labelled, y, labelled_batch_size),
+    )
+    return [
+        _Stream(number, tf.constant(rows, tf.int32), tf.constant(labels), size // replicas)
+        for number, rows, labels, size in streams
         if size
     ]
-
-    def batch(count):
-        update = count // here
-        part = update * replicas + context.input_pipeline_id * here + count % here
-        rows = [
-            tf.gather(pool, _draw(seed, stream, part, size, len(pool)))
-            for stream, pool, _, size in streams
-        ]
-        given = [tf.gather(labels, r) for r, (_, _, labels, _) in zip(rows, streams, strict=True)]
-        images = tf.gather(x, tf.concat(rows, 0))
-        if augment_shift and images.shape.rank == 4:
-            images = shift(images, tf.stack([_mix(seed, _SHIFT_STREAM), part]), augment_shift)
-        return {"x": images, "y": tf.concat(given, 0)}
-
-    counts = tf.data.Dataset.range(start * here, np.iinfo(np.int64).max)
-    return counts.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
 
 
 def shift(images: tf.Tensor, seed: tf.Tensor, limit: int) -> tf.Tensor:
@@ -105,18 +126,20 @@ def shift(images: tf.Tensor, seed: tf.Tensor, limit: int) -> tf.Tensor:
     return tf.gather(tf.gather(images, rows, batch_dims=1), columns, axis=2, batch_dims=1)
 
 
-def _draw(seed, stream, part, size, pool):
-    """Which of `pool` examples stand in part number `part` of a stream: int32 [size]."""
-    positions = part * size + tf.range(size, dtype=tf.int64)
-    stream_seed = tf.fill([size], tf.constant(_mix(seed, stream), tf.int64))
+def _draw(seed, stream, part):
+    """The examples in part number `part` of a stream, int32 [size], and their labels."""
+    pool = len(stream.rows)
+    positions = part * stream.size + tf.range(stream.size, dtype=tf.int64)
+    stream_seed = tf.fill([stream.size], tf.constant(_mix(seed, stream.number), tf.int64))
     # tf.random.experimental.index_shuffle pads a [n, 2] seed along the wrong axis; the op itself
     # takes [n, 3].
-    rows = tf.raw_ops.RandomIndexShuffle(
+    shuffled = tf.raw_ops.RandomIndexShuffle(
         index=positions % pool,
         seed=tf.stack([stream_seed, positions // pool, tf.zeros_like(positions)], axis=1),
         max_index=tf.constant(pool - 1, tf.int64),
     )
-    return tf.cast(rows, tf.int32)
+    rows = tf.gather(stream.rows, tf.cast(shuffled, tf.int32))
+    return rows, tf.gather(stream.labels, rows)
 
 
 def _mix(seed, stream):
