@@ -85,6 +85,15 @@ class Config:
         "conv", "The networks: mlp (the paper's) or conv.", choices=("mlp", "conv")
     )
     style_size: int = _setting(10, "Dimensions of the style code z.", low=1, high=4096)
+    num_clusters: int = _setting(
+        16, "How many clusters a model makes that learns without labels.", low=2, high=4096
+    )
+    head_distance: float = _setting(
+        6.0,
+        "Dimensionality reduction: heads of classes or clusters closer than this are pushed apart; "
+        "the style about a head has standard deviation 1.",
+        low=0,
+    )
     prior: str = _setting(
         "gaussian",
         "The prior of the style code; gaussian_mixture and swiss_roll are 2-D.",
@@ -132,10 +141,22 @@ class Config:
     optimizer: str = _setting("adam", "The optimizer of every phase.", choices=("adam", "sgd"))
     learning_rate: float = _setting(0.001, "The learning rate at the start.", low=1e-9, high=100)
     momentum: float = _setting(0.5, "Adam's beta_1, or the momentum of SGD.", low=0, high=0.9999)
+    adversarial_momentum: float = _setting(
+        0.5,
+        "The same for the adversarial phases; in joint updates for the discriminators.",
+        low=0,
+        high=0.9999,
+    )
     schedule: str = _setting(
         "cosine",
-        "The learning rate over the run: constant, or cosine down to zero.",
-        choices=("constant", "cosine"),
+        "The learning rate over the run: constant; cosine, down to zero; or steps, the paper's, a "
+        "tenth after 30,000 and again after 600,000 updates (epochs 50 and 1000 of MNIST).",
+        choices=("constant", "cosine", "steps"),
+    )
+    pixel_loss: str = _setting(
+        "cross_entropy",
+        "What the reconstruction loss of images is: cross_entropy or squared_error.",
+        choices=("cross_entropy", "squared_error"),
     )
     reconstruction_weight: float = _setting(
         3.0,
@@ -144,9 +165,18 @@ class Config:
         low=0,
     )
     adversarial_weight: float = _setting(
-        1.0, "Weight of the adversarial loss of the encoder.", low=0
+        1.0,
+        "Weight of the adversarial losses. With SGD a weight acts as a factor on the learning rate "
+        "of a phase.",
+        low=0,
     )
     classification_weight: float = _setting(1.0, "Weight of the classification loss.", low=0)
+    agreement_weight: float = _setting(
+        1.0,
+        "Weight of the agreement of two random views of an image on its class or cluster. 0: the "
+        "paper's losses alone.",
+        low=0,
+    )
 
     parzen_samples: int = _setting(
         0,

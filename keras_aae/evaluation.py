@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 from sklearn import exceptions
 from sklearn import linear_model
+from sklearn import metrics
 from sklearn import neural_network
 from sklearn import pipeline
 from sklearn import preprocessing
@@ -45,7 +46,8 @@ class Evaluator:
             split: The examples; their labels are used by models that are conditioned on them.
 
         Returns:
-            The inferred parts of the code [N, size]; `style_sample` [N, size], drawn from q(z|x);
+            What `encode` gives [N, size]; `class_probabilities` or `cluster_probabilities` of a
+            model that tells them; `style_sample` [N, size], drawn from q(z|x);
             `reconstruction` like x, float32, images in [0, 1]; and
             `squared_error` [N], the mean over the normalised pixels or features of each example.
         """
@@ -58,21 +60,44 @@ class Evaluator:
             name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]
         }
 
-    def evaluate(self, split: data.Split) -> dict[str, float]:
+    def evaluate(self, split: data.Split, naming: data.Split | None = None) -> dict[str, float]:
         """The numbers of a split.
+
+        Args:
+            split: The examples.
+            naming: Labelled examples to name clusters by. Default: those of the split itself.
 
         Returns:
             `reconstruction_mse`, the mean squared error per normalised pixel or feature (pixels in
-            [0, 1]), and for a model with classes `error_rate`, the share in [0, 1] of the labelled
-            examples that it gets wrong.
+            [0, 1]). For a model that tells classes `error_rate`, the share in [0, 1] of the
+            labelled examples that it gets wrong. For a model that tells clusters `error_rate`,
+            where each cluster stands for the class that most of its examples in `naming` have; and
+            what `clustering_scores` gives.
         """
         predictions = self.predict(split)
         numbers = {"reconstruction_mse": float(predictions["squared_error"].mean())}
         known = split.y != data.UNLABELLED
-        if "class_probabilities" in predictions and known.any():
-            guesses = predictions["class_probabilities"].argmax(axis=1)
-            numbers["error_rate"] = float(np.mean(guesses[known] != split.y[known]))
-        return numbers
+        if not self.model.tells or not known.any():
+            return numbers
+        guesses, labels = self.guesses(predictions)[known], split.y[known]
+        if self.model.tells == "cluster":
+            numbers |= clustering_scores(guesses, labels)
+            guesses = self.cluster_names(split if naming is None else naming)[guesses]
+        return {**numbers, "error_rate": float(np.mean(guesses != labels))}
+
+    def cluster_names(self, split: data.Split) -> np.ndarray:
+        """The class that each cluster stands for, int [clusters]; see `majority_labels`."""
+        split = split.take(split.y != data.UNLABELLED)
+        count = self.model.parts["cluster_probabilities"]
+        return majority_labels(self.guesses(self.predict(split)), split.y, count)
+
+    def guesses(self, predictions: dict[str, np.ndarray]) -> np.ndarray:
+        """The most probable class or cluster of each example, int [N].
+
+        Args:
+            predictions: What `predict` gave, of a model that `tells` them.
+        """
+        return predictions[f"{self.model.tells}_probabilities"].argmax(axis=1)
 
     def prior_match(self, split: data.Split) -> dict[str, float]:
         """How well the styles of held-out examples, drawn from q(z|x), match their prior.
@@ -115,15 +140,56 @@ class Evaluator:
         return errors
 
 
+def text(value: float) -> str:
+    """A number for people to read: a count as it is, anything else to four digits."""
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
+
+
+def majority_labels(clusters: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    """The label that most members of each cluster have (paper, section 6).
+
+    Args:
+        clusters: The cluster of each example, int [N].
+        labels: The label of each example, int [N], 0 or more.
+        count: The number of clusters.
+
+    Returns:
+        Int [count]; -1, which is no label, for a cluster with no members.
+    """
+    table = np.zeros((count, labels.max(initial=0) + 1), int)
+    np.add.at(table, (clusters, labels), 1)
+    return np.where(table.any(axis=1), table.argmax(axis=1), -1)
+
+
+def clustering_scores(clusters: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """How well clusters agree with labels, whatever they are called.
+
+    Args:
+        clusters: The cluster of each example, int [N].
+        labels: The label of each example, int [N].
+
+    Returns:
+        `normalized_mutual_information` in [0, 1]; `adjusted_rand_index`, at most 1 and 0 by chance;
+        and `clusters_in_use`, how many clusters have members.
+    """
+    return {
+        "normalized_mutual_information": float(
+            metrics.normalized_mutual_info_score(labels, clusters)
+        ),
+        "adjusted_rand_index": float(metrics.adjusted_rand_score(labels, clusters)),
+        "clusters_in_use": len(np.unique(clusters)),
+    }
+
+
 def _predict(model, x, y, start):
     code = model.encode(x)
     sample = model.encode(x, autoencoder.Seeds(model.seed, start, 0))["style"]
     reconstruction = model.decode(code | model.condition(y))
     squared_error = model.observation.squared_error(x, reconstruction)
-    classes = {"class_probabilities": model.class_probabilities(code)} if model.classifies else {}
+    told = {f"{model.tells}_probabilities": model.probabilities(code)} if model.tells else {}
     return {
         **code,
-        **classes,
+        **told,
         "style_sample": sample,
         "reconstruction": reconstruction,
         "squared_error": squared_error,

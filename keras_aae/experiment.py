@@ -25,6 +25,8 @@ from keras_aae import report
 from keras_aae import run_directory
 from keras_aae import training
 
+_STEPS = [30_000, 600_000]  # Updates at which the paper's schedule divides the rate by ten.
+
 
 def run(config: config_lib.Config) -> dict:
     """Does what `config.mode` asks for.
@@ -107,7 +109,7 @@ def _show(config, results, figures, directory):
 
 def build_model(config: config_lib.Config, dataset: data.Dataset):
     """The compiled model of a run, on the devices of its strategy."""
-    seen = observation.of(dataset.train.x)
+    seen = observation.of(dataset.train.x, config.pixel_loss)
     with distribution.get(config.strategy).scope():
         try:
             model = models.build(config, dataset.input_shape, len(dataset.classes), seen)
@@ -115,17 +117,28 @@ def build_model(config: config_lib.Config, dataset: data.Dataset):
             raise errors.UserError(
                 f"--model={config.model} on --dataset={config.dataset}: {error}"
             ) from error
-        model.compile(_optimizer(config))
+        model.compile(
+            _optimizer(config, config.momentum), _optimizer(config, config.adversarial_momentum)
+        )
     return model
 
 
-def _optimizer(config):
+def _optimizer(config, momentum):
+    if config.optimizer == "sgd":
+        return keras.optimizers.SGD(_schedule(config), momentum=momentum)
+    return keras.optimizers.Adam(_schedule(config), beta_1=momentum)
+
+
+def _schedule(config):
+    """The learning rate, which may be a function of the update."""
     rate = config.learning_rate
     if config.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, config.updates)
-    if config.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=config.momentum)
-    return keras.optimizers.Adam(rate, beta_1=config.momentum)
+        return keras.optimizers.schedules.CosineDecay(rate, config.updates)
+    if config.schedule == "steps":
+        return keras.optimizers.schedules.PiecewiseConstantDecay(
+            _STEPS, [rate, rate / 10, rate / 100]
+        )
+    return rate
 
 
 def _describe(config, dataset, model, checkpoints):
@@ -168,7 +181,7 @@ def _evaluate(config, evaluator, dataset):
     held_out = dataset.test if has_test else dataset.validation
     numbers = {
         "validation": evaluator.evaluate(dataset.validation),
-        "test": evaluator.evaluate(dataset.test) if has_test else None,
+        "test": evaluator.evaluate(dataset.test, dataset.validation) if has_test else None,
         "prior_match": evaluator.prior_match(held_out),
         "style_probe": evaluator.style_probe(dataset.validation, dataset.test)
         if has_test
@@ -192,4 +205,4 @@ def _tell(results, directory):
     print(f"export     {results['export']}")
     for name, numbers in (("validation", results["validation"]), ("test", results["test"])):
         for key, value in (numbers or {}).items():
-            print(f"{name:<11}{key.replace('_', ' ')} {value:.4f}")
+            print(f"{name:<11}{key.replace('_', ' ')} {evaluation.text(value)}")

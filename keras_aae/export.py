@@ -42,7 +42,8 @@ def _write(model, path):
     for network in (model.averaged_encoder, model.averaged_decoder):
         archive.track(network)
     signatures = model.signatures()
-    signatures["serving_default"] = signatures["classify" if "classify" in signatures else "encode"]
+    default = next(name for name in ("classify", "cluster", "encode") if name in signatures)
+    signatures["serving_default"] = signatures[default]
     for name, signature in signatures.items():
         archive.add_endpoint(name, signature.function, signature.inputs)
     archive.write_out(str(path), verbose=False)

@@ -9,6 +9,7 @@ import numpy as np
 
 _CELL = 0.55  # Inches of an image's side in a grid.
 _COLUMNS = 5  # Of histograms.
+_CAPTIONED_COLUMNS = 8
 
 
 def image_grid(
@@ -106,11 +107,7 @@ def code_scatter(
     """
     picture = figure.Figure(figsize=(7, 6), layout="constrained")
     axes = picture.subplots()
-    names = [(index, name) for index, name in enumerate(classes)] + [(-1, "no label")]
-    for index, name in names:
-        if (labels == index).any():
-            color = f"C{index % 10}" if index >= 0 else "0.4"
-            axes.scatter(*codes[labels == index].T, s=3, color=color, label=name)
+    _scatter_by_class(axes, codes, labels, classes)
     limit = 1.15 * max(np.abs(samples).max(), np.quantile(np.abs(codes), 0.999))
     ticks = np.linspace(-limit, limit, 241)
     grid = np.stack(np.meshgrid(ticks, ticks), axis=-1)
@@ -121,6 +118,78 @@ def code_scatter(
     axes.contour(ticks, ticks, density, levels, colors="0.35", linewidths=0.7, linestyles="solid")
     axes.set(aspect="equal", xlim=(-limit, limit), ylim=(-limit, limit))
     axes.legend(markerscale=4, loc="center left", bbox_to_anchor=(1, 0.5))
+    return picture
+
+
+def _scatter_by_class(axes, points, labels, classes):
+    for index, name in [*enumerate(classes), (-1, "no label")]:
+        if (labels == index).any():
+            color = f"C{index % 10}" if index >= 0 else "0.4"
+            axes.scatter(*points[labels == index].T, s=3, color=color, label=name)
+
+
+def representation_scatter(
+    points: np.ndarray, heads: np.ndarray, labels: np.ndarray, classes: Sequence[str]
+) -> figure.Figure:
+    """Held-out examples in a representation of two or three dimensions, with the heads marked.
+
+    Args:
+        points: [N, 2] or [N, 3].
+        heads: [K, 2] or [K, 3].
+        labels: Integer [N], -1 where unknown.
+        classes: The name of each class.
+    """
+    picture = figure.Figure(figsize=(7, 6), layout="constrained")
+    solid = {"projection": "3d"} if points.shape[1] == 3 else {}
+    axes = picture.subplots(subplot_kw=solid)
+    _scatter_by_class(axes, points, labels, classes)
+    axes.scatter(*heads.T, s=90, marker="X", color="black", edgecolor="white", label="heads")
+    axes.set_aspect("equal")
+    axes.legend(markerscale=1.5, loc="center left", bbox_to_anchor=(1.05, 0.5))
+    return picture
+
+
+def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> figure.Figure:
+    """How many examples of each class are given each class.
+
+    Args:
+        counts: Integer [classes, classes]: the class down, the one that was given across.
+        classes: The name of each class.
+    """
+    size = 1.5 + 0.45 * len(classes)
+    picture = figure.Figure(figsize=(size + 0.5, size), layout="constrained")
+    axes = picture.subplots()
+    # Mistakes are few: shades are of the share of the class, and its root.
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
+    axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            color = "white" if shares[row, column] > 0.4 else "black"
+            axes.text(column, row, count, ha="center", va="center", color=color, fontsize=8)
+    ticks = np.arange(len(classes))
+    axes.set_xticks(ticks, classes, rotation=0 if max(map(len, classes)) < 4 else 90)
+    axes.set_yticks(ticks, classes)
+    axes.set(xlabel="given", ylabel="class")
+    return picture
+
+
+def captioned_images(images: np.ndarray, captions: Sequence[str]) -> figure.Figure:
+    """Images in rows, each with a caption above it.
+
+    Args:
+        images: [N, H, W, C] in [0, 1] or uint8, N at least 1.
+        captions: A text for each image.
+    """
+    across = min(len(images), _CAPTIONED_COLUMNS)
+    down = -(-len(images) // across)
+    picture = figure.Figure(figsize=(1.15 * across, 1.4 * down), layout="constrained")
+    panels = picture.subplots(down, across, squeeze=False).ravel()
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, image, caption in zip(panels, images, captions, strict=False):
+        scaled = image / 255.0 if image.dtype == np.uint8 else image
+        axes.imshow(scaled[..., 0] if image.shape[-1] == 1 else scaled, cmap="gray", vmin=0, vmax=1)
+        axes.set_title(caption, fontsize=8)
     return picture
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from matplotlib import figure
 import numpy as np
+from sklearn import metrics
 from sklearn import neighbors
 import tensorflow as tf
 
@@ -15,6 +16,8 @@ from keras_aae import figures
 _SHOWN = 12  # Reconstructions, and samples beside their nearest training image.
 _ROWS, _COLUMNS = 8, 12  # Of samples.
 _STYLES = 10
+_MEMBERS = 10  # Of each cluster.
+_MISTAKES = 24
 _CODES = 5000  # Codes, and samples of the prior, in a picture at the most.
 _STEPS = 16  # Of a walk over the code space, each way.
 
@@ -38,7 +41,16 @@ def draw(
     predictions = evaluator.predict(held_out)
     drawn = {}
     if len(model.example_shape) == 3:
-        drawn |= _pictures(model, dataset, held_out, predictions)
+        drawn |= _pictures(evaluator, dataset, held_out, predictions)
+    if model.tells == "class":
+        drawn |= _mistakes(evaluator, held_out, predictions, dataset.classes)
+    if 2 <= predictions.get("representation", np.empty((0, 0))).shape[1] <= 3:
+        drawn["representation"] = figures.representation_scatter(
+            predictions["representation"],
+            model.cluster_heads.numpy(),
+            held_out.y,
+            dataset.classes,
+        )
     prior, codes = model.priors["style"], predictions["style_sample"]
     samples = prior.sample(_CODES, seed=(0, 0)).numpy()
     if codes.shape[1] == 2:
@@ -55,8 +67,9 @@ def draw(
     return drawn
 
 
-def _pictures(model, dataset, held_out, predictions):
+def _pictures(evaluator, dataset, held_out, predictions):
     """The figures that show images."""
+    model = evaluator.model
     chosen = np.linspace(0, len(held_out.x) - 1, _SHOWN).astype(int)
     samples = model.generate(tf.range(_ROWS * _COLUMNS, dtype=tf.int64)).numpy()
     nearest = _nearest(samples[:_SHOWN], dataset.train.x)
@@ -69,8 +82,10 @@ def _pictures(model, dataset, held_out, predictions):
             {"sample": samples[:_SHOWN], "nearest": nearest}
         ),
     }
-    if "class_probabilities" in model.parts:
+    if model.category == "class":
         drawn["style_against_class"] = _style_against_class(model, dataset.classes)
+    if model.category == "cluster":
+        drawn["clusters"] = _clusters(evaluator, held_out, predictions, dataset.classes)
     if model.parts == {"style": 2}:
         drawn["walk"] = figures.image_grid(_walk(model))
     return drawn
@@ -84,6 +99,42 @@ def _style_against_class(model, classes):
         rows=[f"style {index}" for index in range(_STYLES)],
         columns=classes,
     )
+
+
+def _clusters(evaluator, held_out, predictions, classes):
+    """A row for each cluster: its head, the style 0 decoded, and the first held-out members."""
+    model = evaluator.model
+    count = model.parts["cluster_probabilities"]
+    styles = tf.zeros([count, model.parts["style"]])
+    heads = model.decode({"cluster_probabilities": tf.eye(count), "style": styles}).numpy()
+    members = np.ones((count, _MEMBERS, *model.example_shape), np.float32)
+    clusters = evaluator.guesses(predictions)
+    for cluster in range(count):
+        images = held_out.x[clusters == cluster][:_MEMBERS] / np.float32(255)
+        members[cluster, : len(images)] = images
+    names = [classes[name] if name >= 0 else "-" for name in evaluator.cluster_names(held_out)]
+    return figures.image_grid(
+        np.concatenate([heads[:, None], members], axis=1),
+        rows=[f"{index}: {name}" for index, name in enumerate(names)],
+        columns=["head", *[""] * _MEMBERS],
+    )
+
+
+def _mistakes(evaluator, held_out, predictions, classes):
+    """The confusion matrix, and the images whose wrong class is the most probable."""
+    known = held_out.y != data.UNLABELLED
+    if not known.any():
+        return {}
+    labels, guesses = held_out.y[known], evaluator.guesses(predictions)[known]
+    counts = metrics.confusion_matrix(labels, guesses, labels=np.arange(len(classes)))
+    drawn = {"confusion": figures.confusion_matrix(counts, classes)}
+    confidence = predictions["class_probabilities"].max(axis=1)[known]
+    worst = np.argsort(np.where(guesses != labels, -confidence, 1.0), kind="stable")
+    worst = worst[: min(_MISTAKES, int((guesses != labels).sum()))]
+    if len(worst) and held_out.x.ndim == 4:
+        captions = [f"{classes[guesses[i]]}, not {classes[labels[i]]}" for i in worst]
+        drawn["worst_mistakes"] = figures.captioned_images(held_out.x[known][worst], captions)
+    return drawn
 
 
 def _nearest(images, candidates):

@@ -1,5 +1,6 @@
-"""The losses: pure functions that return one value an example, shape [B]."""
+"""The losses: pure functions that return one value an example, shape [B], or a scalar."""
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -46,6 +47,31 @@ def classification(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(labels, 0), logits)
     share = tf.reduce_mean(tf.cast(known, logits.dtype))
     return tf.math.divide_no_nan(tf.where(known, cross_entropy, 0.0), share)
+
+
+def mutual_information(joint: tf.Tensor) -> tf.Tensor:
+    """I(y; y') of the categories of two views of the same examples, in nats, a scalar.
+
+    Which view comes first is left open, so that the joint distribution counts both ways.
+
+    Args:
+        joint: The joint distribution P(y, y'), [K, K], with a sum of 1.
+    """
+    joint = tf.maximum((joint + tf.transpose(joint)) / 2, 1e-8)
+    marginal = tf.math.log(tf.reduce_sum(joint, axis=0))
+    return tf.reduce_sum(joint * (tf.math.log(joint) - marginal - marginal[:, None]))
+
+
+def separation(heads: tf.Tensor, threshold: float) -> tf.Tensor:
+    """The sum over pairs of heads of what their distance lacks of a threshold, a scalar.
+
+    Args:
+        heads: Cluster heads, [K, n].
+        threshold: The Euclidean distance from which on nothing is lacking (paper, section 7).
+    """
+    first, second = np.triu_indices(heads.shape[0], k=1)
+    distances = tf.norm(tf.gather(heads, first) - tf.gather(heads, second), axis=-1)
+    return tf.reduce_sum(tf.nn.relu(threshold - distances))
 
 
 def _mean(values):

@@ -94,15 +94,15 @@ def _normalised(x):
 
 
 def _stages(input_shape):
-    """The sizes (height, width) between stride-2 stages: halved while 8 or more."""
+    """The sizes (height, width) between stride-2 stages: halved while 8 or more, and 4 to 2."""
     sizes = [input_shape[:2]]
-    while min(sizes[-1]) >= 8 and len(sizes) <= len(_CONV_CHANNELS):
+    while (min(sizes[-1]) >= 8 or sizes[-1] == (4, 4)) and len(sizes) <= len(_CONV_CHANNELS):
         sizes.append(tuple(math.ceil(side / 2) for side in sizes[-1]))
     return sizes
 
 
 def conv_encoder(input_shape: tuple[int, ...], heads: dict[str, int]) -> keras.Model:
-    """4x4 convolutions of stride 2 until a side is under 8, a dense layer, then the heads."""
+    """4x4 convolutions of stride 2, up to four of them, a dense layer, then the heads."""
     inputs = x = keras.Input(input_shape)
     for _, channels in zip(_stages(input_shape)[1:], _CONV_CHANNELS, strict=False):
         x = _normalised(keras.layers.Conv2D(channels, 4, 2, "same", use_bias=False)(x))

@@ -46,10 +46,24 @@ class Observation(abc.ABC):
 
 
 class Pixels(Observation):
-    """uint8 images; the decoder gives the logits of Bernoulli pixels in [0, 1]."""
+    """uint8 images; the decoder gives the logits of pixels in [0, 1].
+
+    Args:
+        loss: `cross_entropy`, that of Bernoulli pixels in nats, or `squared_error`, the paper's.
+
+    Raises:
+        ValueError: there is no such loss.
+    """
 
     dtype = tf.uint8
     name = "image"
+
+    def __init__(self, loss: str = "cross_entropy"):
+        if loss not in ("cross_entropy", "squared_error"):
+            raise ValueError(
+                f"Expected loss='cross_entropy' or 'squared_error'. Received: loss={loss!r}"
+            )
+        self._loss = loss
 
     def normalize(self, x):
         return tf.cast(x, tf.float32) / 255.0
@@ -61,7 +75,9 @@ class Pixels(Observation):
         return losses.squared_error(self.normalize(x), mean)
 
     def loss(self, target, output):
-        return losses.bernoulli(target, output)
+        if self._loss == "cross_entropy":
+            return losses.bernoulli(target, output)
+        return losses.squared_error(target, self.mean(output))
 
 
 class Features(Observation):
@@ -92,8 +108,13 @@ class Features(Observation):
         return losses.squared_error(target, output)
 
 
-def of(x: np.ndarray) -> Observation:
-    """The observation that fits examples: uint8 images [N, H, W, C] or float features [N, D]."""
+def of(x: np.ndarray, pixel_loss: str = "cross_entropy") -> Observation:
+    """The observation that fits examples.
+
+    Args:
+        x: uint8 images [N, H, W, C] or float features [N, D].
+        pixel_loss: The `loss` of `Pixels`.
+    """
     if x.dtype == np.uint8:
-        return Pixels()
+        return Pixels(pixel_loss)
     return Features(x.mean(axis=0), x.std(axis=0))

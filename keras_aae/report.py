@@ -7,6 +7,7 @@ import pathlib
 import jinja2
 
 from keras_aae import config as config_lib
+from keras_aae import evaluation
 
 CAPTIONS = {
     "reconstructions": "Held-out images and what the decoder makes of their codes.",
@@ -15,6 +16,13 @@ CAPTIONS = {
     "walk": "Codes at the quantiles of the prior, decoded; blank where the prior has no density.",
     "style_against_class": "Each row is one style drawn from the prior, each column a class: the "
     "same hand in every class.",
+    "confusion": "Held-out examples by their class, down, and by what the model says, across.",
+    "worst_mistakes": "The held-out images that the model is most sure of and wrong about: what it "
+    "says, and the class.",
+    "clusters": "Each row is a cluster, named after the class that most of its images have: its "
+    "head, which is the style 0 decoded, then held-out images in it.",
+    "representation": "Held-out examples where they lie in the representation, coloured by class, "
+    "and the head of each class or cluster.",
     "codes_against_prior": "Held-out style codes, drawn from q(z|x), and the prior to match.",
     "bandwidth": "The Parzen estimate of validation images over the bandwidth of its window.",
     "learning_curves": "The training losses, and the numbers on the validation split.",
@@ -53,4 +61,5 @@ def template(name: str) -> jinja2.Template:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["text"] = evaluation.text
     return environment.get_template(name)

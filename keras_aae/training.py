@@ -188,7 +188,7 @@ class Monitor(keras.callbacks.Callback):
             self._events.flush()
 
     def _show(self, updates, numbers):
-        named = [f"{name.replace('_', ' ')} {value:.4f}" for name, value in numbers.items()]
+        named = [f"{name.replace('_', ' ')} {evaluation.text(n)}" for name, n in numbers.items()]
         summary = f"validation {', '.join(named)}"
         self._bar.write(f"update {updates}: {summary}", file=sys.stderr)
         self._bar.set_postfix_str(summary, refresh=False)

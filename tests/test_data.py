@@ -5,7 +5,6 @@ import tensorflow as tf
 
 from keras_aae import data
 from keras_aae import errors
-from keras_aae.data import pipeline
 
 
 def test_the_split_is_balanced_disjoint_and_drawn_from_the_seed(bars_npz):
@@ -123,14 +122,6 @@ def test_a_batch_that_does_not_divide_is_refused():
 def test_a_labelled_batch_without_labels_is_refused():
     with pytest.raises(errors.UserError, match="no training example has one"):
         data.minibatches(numbered(10, 0), labelled_batch_size=5)
-
-
-def test_shift_moves_by_whole_pixels_within_the_limit_and_repeats_the_edge():
-    image = tf.constant(np.arange(25, dtype=np.uint8).reshape(1, 5, 5, 1))
-    shifted = pipeline.shift(tf.repeat(image, 200, axis=0), tf.constant([1, 2]), 1)[..., 0].numpy()
-    padded = np.pad(image[0, :, :, 0].numpy(), 1, mode="edge")
-    possible = {padded[i : i + 5, j : j + 5].tobytes() for i in range(3) for j in range(3)}
-    assert {one.tobytes() for one in shifted} == possible
 
 
 def test_batches_are_mixed_even_where_the_data_is_sorted_by_class():

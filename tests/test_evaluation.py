@@ -33,6 +33,45 @@ def test_the_error_rate_is_the_share_of_wrong_labelled_examples(monkeypatch):
     }
 
 
+def test_clusters_stand_for_the_label_that_most_of_their_examples_have():
+    clusters, labels = np.array([0, 0, 0, 2, 2, 3]), np.array([1, 1, 0, 2, 0, 2])
+    names = evaluation.majority_labels(clusters, labels, 5)
+    assert names.tolist() == [1, -1, 0, 2, -1]  # Cluster 2 is even: the lower label.
+
+
+def test_clustering_scores_worked_out_by_hand():
+    perfect = evaluation.clustering_scores(np.array([5, 5, 2, 2]), np.array([0, 0, 1, 1]))
+    assert perfect == {
+        "normalized_mutual_information": pytest.approx(1),
+        "adjusted_rand_index": pytest.approx(1),
+        "clusters_in_use": 2,
+    }
+    # Independent: no information, and 0 pairs agree where 2 * 2 / 6 are expected of at most 2.
+    independent = evaluation.clustering_scores(np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1]))
+    assert independent["normalized_mutual_information"] == pytest.approx(0, abs=1e-9)
+    assert independent["adjusted_rand_index"] == pytest.approx((0 - 2 / 3) / (2 - 2 / 3))
+
+
+def test_the_error_of_clusters_is_that_of_their_names(monkeypatch):
+    evaluator = evaluation.Evaluator(make("clustering"))
+    guesses = {2: [0, 1, 1, 3], 3: [0, 0, 1, 1, 1, 2]}
+
+    def predict(split):
+        clusters = np.array(guesses[int(split.x.max())])
+        if len(split.x) < len(clusters):
+            clusters = clusters[: len(split.x)]
+        return {"cluster_probabilities": np.eye(4)[clusters], "squared_error": np.zeros(1)}
+
+    monkeypatch.setattr(evaluator, "predict", predict)
+    split = data.Split(np.full((4, *SHAPE), 2, np.uint8), np.array([0, 1, 0, 2]))
+    naming = data.Split(np.full((6, *SHAPE), 3, np.uint8), np.array([2, 0, 1, 1, 0, 1]))
+    # The split's own names: 0 -> 0, 1 -> 0 (even), 3 -> 2. The others': 0 -> 0, 1 -> 1, 3 -> none.
+    assert evaluator.evaluate(split)["error_rate"] == pytest.approx(1 / 4)
+    numbers = evaluator.evaluate(split, naming)
+    assert numbers["error_rate"] == pytest.approx(2 / 4)
+    assert numbers["clusters_in_use"] == 3
+
+
 @pytest.mark.parametrize("count", [1, 500, 501])
 def test_prediction_in_parts_is_prediction_of_the_whole(count):
     model = make("semisup")
@@ -115,11 +154,49 @@ def test_every_model_has_its_gallery(name, style_size):
     drawn = gallery.draw(evaluation.Evaluator(model), dataset, results, rows)
     expected = {"reconstructions", "samples", "nearest_training_images"}
     expected |= {"codes_against_prior", "bandwidth", "learning_curves"}
-    if "class_probabilities" in model.parts:
-        expected.add("style_against_class")
+    if model.category:
+        expected.add({"class": "style_against_class", "cluster": "clusters"}[model.category])
     elif style_size == 2:
         expected.add("walk")
+    if model.tells == "class":
+        expected |= {"confusion", "worst_mistakes"}
+    if name.startswith("dimreduce"):
+        expected.add("representation")
     assert set(drawn) == expected
+
+
+def test_mistakes_are_counted_by_class_and_the_surest_come_first(monkeypatch):
+    evaluator = evaluation.Evaluator(make("semisup"))
+    probabilities = np.array(
+        [[0.9, 0.1, 0], [0.4, 0.6, 0], [0.95, 0, 0.05], [0, 0.2, 0.8], [0, 1, 0]]
+    )
+    split = data.Split(bars(5)[0], np.array([0, 0, 1, 1, -1]))
+    drawn = gallery._mistakes(evaluator, split, {"class_probabilities": probabilities}, "abc")
+    shown = {text.get_text() for text in drawn["confusion"].axes[0].texts}
+    assert shown == {"1"}
+    places = {text.get_position() for text in drawn["confusion"].axes[0].texts}
+    assert places == {(0, 0), (1, 0), (0, 1), (2, 1)}  # (given, class)
+    captions = [axes.get_title() for axes in drawn["worst_mistakes"].axes]
+    assert captions == ["a, not b", "c, not b", "b, not a"]
+
+
+def test_clusters_show_their_head_their_members_and_their_name():
+    model = make("clustering")
+    split = data.Split(*bars(30))
+    evaluator = evaluation.Evaluator(model)
+    predictions = evaluator.predict(split)
+    axes = gallery._clusters(evaluator, split, predictions, "abc").axes[0]
+    names = evaluator.cluster_names(split)
+    rows = [text.get_text() for text in axes.get_yticklabels()]
+    assert rows == [f"{i}: {'abc'[n] if n >= 0 else '-'}" for i, n in enumerate(names)]
+    canvas = axes.images[0].get_array()
+    cluster = int(evaluator.guesses(predictions)[0])
+    top = cluster * 13
+    np.testing.assert_allclose(canvas[top : top + 12, 13:25], split.x[0, ..., 0] / 255, atol=1e-6)
+    head = {"cluster_probabilities": tf.one_hot([cluster], 4), "style": tf.zeros([1, 2])}
+    np.testing.assert_allclose(
+        canvas[top : top + 12, :12], model.decode(head)[0, ..., 0], atol=1e-6
+    )
 
 
 def test_the_report_escapes_what_it_shows():

@@ -39,6 +39,7 @@ def test_signatures_equal_the_model_at_any_batch_size(exported, count):
     for part, value in model.encode(images).items():
         np.testing.assert_allclose(code[part], value, atol=1e-6)
     whole = {**code, **model.condition(tf.constant(labels))}
+    whole = {part: whole[part] for part in model.parts}
     decoded = call(loaded, "decode", **whole)
     assert decoded["image"].shape == (count, *SHAPE)
     np.testing.assert_allclose(decoded["image"], expected, atol=1e-6)
@@ -50,8 +51,10 @@ def test_signatures_equal_the_model_at_any_batch_size(exported, count):
 def test_generate_takes_a_row_for_each_sample_and_is_repeatable(exported):
     _, loaded = exported
     inputs = {"seed": np.array([3, 4, 3])}
-    if "label" in loaded.signatures["generate"].structured_input_signature[1]:
-        inputs["label"] = np.array([1, 1, 1], np.int32)
+    for name in {"label", "cluster"} & set(
+        loaded.signatures["generate"].structured_input_signature[1]
+    ):
+        inputs[name] = np.array([1, 1, 1], np.int32)
     images = call(loaded, "generate", **inputs)["image"].numpy()
     assert images.shape == (3, *SHAPE)
     np.testing.assert_allclose(images[0], images[2], atol=1e-6)
@@ -63,12 +66,12 @@ def test_the_default_classifies_where_there_are_classes(exported):
     model, loaded = exported
     images, _ = bars(4)
     answer = call(loaded, "serving_default", image=images)
-    if not model.classifies:
+    if not model.tells:
         assert set(answer) == set(model.inferred)
         return
-    assert set(answer) == {"class", "class_probabilities"}
-    assert answer["class"].dtype == tf.int32
-    np.testing.assert_array_equal(answer["class"], model.classify(images)["class"])
+    assert set(answer) == {model.tells, f"{model.tells}_probabilities"}
+    assert answer[model.tells].dtype == tf.int32
+    np.testing.assert_array_equal(answer[model.tells], model.classify(images)[model.tells])
 
 
 def test_the_graph_holds_nothing_that_a_server_refuses(exported):

@@ -46,3 +46,27 @@ def test_classification_averages_over_the_labelled_examples_only():
 
 def test_classification_of_a_batch_without_labels_is_zero():
     np.testing.assert_array_equal(losses.classification(tf.constant([-1, -1]), tf.zeros([2, 3])), 0)
+
+
+def test_mutual_information_of_joint_distributions_worked_out_by_hand():
+    assert float(losses.mutual_information(tf.eye(4) / 4)) == pytest.approx(math.log(4), rel=1e-4)
+    assert float(losses.mutual_information(tf.fill([3, 3], 1 / 9))) == pytest.approx(0, abs=1e-6)
+    # P = [[0.4, 0.1], [0.1, 0.4]]: 0.8 log(0.4 / 0.25) + 0.2 log(0.1 / 0.25).
+    expected = 0.8 * math.log(1.6) + 0.2 * math.log(0.4)
+    for joint in ([[0.4, 0.1], [0.1, 0.4]], [[0.4, 0.2], [0.0, 0.4]]):  # Both ways count alike.
+        assert float(losses.mutual_information(tf.constant(joint))) == pytest.approx(expected)
+
+
+def test_mutual_information_has_a_gradient_where_a_category_is_empty():
+    joint = tf.constant([[1.0, 0.0], [0.0, 0.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(joint)
+        loss = losses.mutual_information(joint)
+    assert np.isfinite(tape.gradient(loss, joint)).all()
+
+
+def test_separation_sums_what_each_pair_of_heads_lacks():
+    heads = tf.constant([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]])
+    # Distances 5, 1 and sqrt(9 + 9) = 4.243; a threshold of 5 is lacking by 0, 4 and 0.757.
+    assert float(losses.separation(heads, 5.0)) == pytest.approx(4 + 5 - math.sqrt(18), rel=1e-5)
+    assert float(losses.separation(heads, 0.5)) == 0

@@ -46,6 +46,8 @@ def make(name, **settings):
     settings = {"style_size": 2, "network": SMALL, **settings}
     if models.get(name).uses_labels:
         settings = {"num_classes": 3, **settings}
+    if models.get(name).tells == "cluster":
+        settings = {"num_clusters": 4, **settings}
     if name == "label_informed":
         settings["prior"] = three_clusters(settings["style_size"])
     return models.get(name)(SHAPE, **settings)
@@ -153,7 +155,7 @@ def test_inference_takes_any_batch_size_and_keeps_its_shapes(name, count):
     model = make(name)
     images = bars(max(count, 1))[0][:count]
     code = model.encode(images)
-    assert {part: tuple(value.shape) for part, value in code.items()} == {
+    assert {part: tuple(code[part].shape) for part in model.inferred} == {
         part: (count, model.parts[part]) for part in model.inferred
     }
     labels = tf.zeros([count], tf.int32)
@@ -237,7 +239,11 @@ def snapshot_all(network):
 
 def test_the_objective_is_the_weighted_sum_of_the_phases(monkeypatch):
     model = make(
-        "semisup", adversarial_weight=2.0, classification_weight=5.0, discriminator_noise=0
+        "semisup",
+        adversarial_weight=2.0,
+        classification_weight=5.0,
+        agreement_weight=7.0,
+        discriminator_noise=0,
     )
     model.compile(keras.optimizers.SGD(0.0))
     batch = base.Batch(
@@ -247,14 +253,18 @@ def test_the_objective_is_the_weighted_sum_of_the_phases(monkeypatch):
     phases = [phase for phase in model.phases if phase.name != "discrimination"]
     losses = {phase.name: float(tf.reduce_mean(phase.loss(batch, code))) for phase in phases}
     expected = (
-        3 * losses["reconstruction"] + 2 * losses["generation"] + 5 * losses["classification"]
+        3 * losses["reconstruction"]
+        + 2 * losses["generation"]
+        + 5 * losses["classification"]
+        + 7 * losses["agreement"]
     )
     assert float(model._objective(phases, batch, code)) == pytest.approx(expected, rel=1e-5)
     assert float(model.trackers["generation"].result()) == pytest.approx(losses["generation"])
 
 
 def test_the_discriminators_learn_to_tell_codes_from_the_prior():
-    model = make("aae", update="sequential", adversarial_weight=0.0, discriminator_noise=0.0)
+    model = make("aae", update="sequential", discriminator_noise=0.0)
+    type_with_one_phase(model, 1)
     model.compile(keras.optimizers.Adam(1e-2))
     train(model, updates=150, count=24)
     prior = model.discriminators["style"](model.priors["style"].sample(200, seed=(1, 1)))
@@ -303,13 +313,72 @@ def test_classification_learns_and_classify_tells_it():
     np.testing.assert_allclose(answer["class_probabilities"].numpy().sum(axis=1), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["semisup", "supervised"])
-def test_generate_takes_the_class_that_is_asked_for(name):
+@pytest.mark.parametrize("name", ["semisup", "supervised", "clustering", "dimreduce"])
+def test_generate_takes_the_category_that_is_asked_for(name):
     model = make(name)
-    seeds, labels = tf.constant([4, 4], tf.int64), tf.constant([0, 2])
+    seeds, chosen = tf.constant([4, 4], tf.int64), tf.constant([0, 2])
     style = model.sample_prior(seeds)["style"]
-    expected = model.decode({"class_probabilities": tf.one_hot(labels, 3), "style": style})
-    np.testing.assert_array_equal(model.generate(seeds, labels), expected)
+    part = f"{model.category}_probabilities"
+    expected = model.decode({part: tf.one_hot(chosen, model.parts[part]), "style": style})
+    np.testing.assert_array_equal(model.generate(seeds, chosen), expected)
+
+
+@pytest.mark.parametrize("name", ["semisup", "clustering"])
+def test_a_categorical_model_trains_on_two_views_of_each_example(name):
+    x, y = tf.constant(bars(4)[0] / 255.0, tf.float32), tf.constant([2, -1, 0, -1])
+    batch = base.Batch(x, y, autoencoder.Seeds(0, tf.constant(0), 0))
+    views = make(name).augment(batch)
+    assert views.x.shape == (8, *SHAPE)
+    assert views.y.numpy().tolist() == [2, -1, 0, -1] * 2
+    assert not np.allclose(views.x[:4], x, atol=0.01)
+    assert not np.allclose(views.x[:4], views.x[4:], atol=0.01)
+    alone = make(name, agreement_weight=0.0)
+    assert alone.augment(batch) is batch
+    assert "agreement" not in {phase.name for phase in alone.phases}
+
+
+def test_agreement_compares_the_first_view_with_the_second():
+    model = make("clustering")
+    sure = tf.one_hot([0, 1, 2, 3], 4)
+    agreeing = {"cluster_probabilities": tf.concat([sure, sure], axis=0)}
+    assert float(model.agreement(None, agreeing)[0]) == pytest.approx(-np.log(4), rel=1e-4)
+    unrelated = {"cluster_probabilities": tf.concat([sure, tf.fill([4, 4], 0.25)], axis=0)}
+    assert float(model.agreement(None, unrelated)[0]) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dimreduce", "dimreduce_unsup"])
+def test_the_representation_is_the_head_of_the_category_and_the_style(name):
+    model = make(name, style_size=3)
+    images, _ = bars(5)
+    code = model.encode(images)
+    probabilities = code[f"{model.category}_probabilities"].numpy()
+    expected = probabilities @ model.cluster_heads.numpy() + code["style"].numpy()
+    np.testing.assert_allclose(code["representation"], expected, rtol=1e-5)
+    # The decoder sees nothing else: another code with the same representation decodes the same.
+    heads, style = model.cluster_heads.numpy(), np.ones((1, 3), np.float32)
+    part = f"{model.category}_probabilities"
+    count = model.parts[part]
+    moved = style + heads[0] - heads[1]
+    np.testing.assert_allclose(
+        model.decode({part: np.eye(count, dtype=np.float32)[:1], "style": style}),
+        model.decode({part: np.eye(count, dtype=np.float32)[1:2], "style": moved}),
+        atol=1e-5,
+    )
+
+
+def test_the_separation_pushes_close_heads_apart_and_leaves_the_others():
+    model = make("dimreduce", head_distance=5.0)
+    model.__class__ = type("", (type(model),), {"phases": property(lambda s: (separation(s),))})
+    model.compile(keras.optimizers.SGD(0.1))
+    kernel = model.decoder.get_layer("representation").heads
+    kernel.assign([[0.0, 0.0], [3.0, 0.0], [0.0, 100.0]])
+    train(model, updates=1)
+    # A pair 3 apart lacks 2; each of the two moves by the rate along the line between them.
+    np.testing.assert_allclose(kernel.numpy(), [[-0.1, 0], [3.1, 0], [0, 100]], atol=1e-6)
+
+
+def separation(model):
+    return base.Phase("separation", model.separation, (model.decoder,))
 
 
 def test_the_supervised_encoder_gives_the_style_alone():
@@ -335,7 +404,7 @@ def test_a_label_informed_sample_comes_from_its_own_component_or_from_any():
 def test_a_label_informed_model_classifies_by_the_nearest_component():
     model = make("label_informed")
     code = {"style": tf.constant([[0.1, 0.0], [1.9, 0.3], [3.2, 0.0]])}
-    probabilities = model.class_probabilities(code).numpy()
+    probabilities = model.probabilities(code).numpy()
     assert probabilities.argmax(axis=1).tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match="mixture prior of 3 components"):
         models.get("label_informed")(SHAPE, num_classes=3, style_size=2, network=SMALL)

@@ -41,3 +41,13 @@ def test_an_unknown_family_is_named():
 
 def test_a_family_of_ones_own_passes():
     assert networks.get(networks.MLP, (28, 28, 1)) is networks.MLP
+
+
+@pytest.mark.parametrize(
+    ("shape", "sides"), [((28, 28, 1), [14, 7]), ((32, 32, 3), [16, 8, 4, 2]), ((5, 7, 1), [])]
+)
+def test_conv_halves_its_maps_as_often_as_they_are_worth_it(shape, sides):
+    encoder = networks.conv_encoder(shape, {"style": 2})
+    maps = [layer.output.shape for layer in encoder.layers if "conv" in layer.name]
+    assert [map[1] for map in maps] == sides
+    assert [map[3] for map in maps] == [32, 64, 128, 256][: len(sides)]

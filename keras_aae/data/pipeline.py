@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_aae import augmentation
 from keras_aae import errors
 from keras_aae.data import splits
 
@@ -60,7 +61,9 @@ def minibatches(
         drawn = [_draw(seed, stream, part) for stream in streams]
         images = tf.gather(x, tf.concat([rows for rows, _ in drawn], 0))
         if augment_shift and images.shape.rank == 4:
-            images = shift(images, tf.stack([_mix(seed, _SHIFT_STREAM), part]), augment_shift)
+            images = augmentation.shift(
+                images, tf.stack([_mix(seed, _SHIFT_STREAM), part]), augment_shift
+            )
         return {"x": images, "y": tf.concat([labels for _, labels in drawn], 0)}
 
     counts = tf.data.Dataset.range(start * here, np.iinfo(np.int64).max)
@@ -106,24 +109,6 @@ def _streams(dataset, batch_size, labelled_batch_size, replicas):
         for number, rows, labels, size in streams
         if size
     ]
-
-
-def shift(images: tf.Tensor, seed: tf.Tensor, limit: int) -> tf.Tensor:
-    """Moves each image by a random whole number of pixels down and across, repeating its edge.
-
-    Args:
-        images: [B, H, W, C].
-        seed: Integer [2], for stateless draws.
-        limit: The largest shift, in pixels.
-
-    Returns:
-        Images of the same shape and dtype.
-    """
-    count, height, width, _ = images.shape
-    moves = tf.random.stateless_uniform([2, count, 1], seed, -limit, limit + 1, tf.int32)
-    rows = tf.clip_by_value(tf.range(height) + moves[0], 0, height - 1)
-    columns = tf.clip_by_value(tf.range(width) + moves[1], 0, width - 1)
-    return tf.gather(tf.gather(images, rows, batch_dims=1), columns, axis=2, batch_dims=1)
 
 
 def _draw(seed, stream, part):

@@ -13,9 +13,15 @@ _MODELS = {
     "vae": ("keras_aae.models.vae", "VariationalAutoencoder"),
     "supervised": ("keras_aae.models.supervised", "SupervisedAAE"),
     "semisup": ("keras_aae.models.semisup", "SemiSupervisedAAE"),
+    "clustering": ("keras_aae.models.clustering", "ClusteringAAE"),
+    "dimreduce": ("keras_aae.models.dimreduce", "DimensionalityReductionAAE"),
+    "dimreduce_unsup": (
+        "keras_aae.models.dimreduce",
+        "UnsupervisedDimensionalityReductionAAE",
+    ),
 }
 NAMES = tuple(_MODELS)
-NEED_LABELS = ("label_informed", "supervised", "semisup")
+NEED_LABELS = ("label_informed", "supervised", "semisup", "dimreduce")
 
 
 def get(name: str) -> type:

@@ -25,7 +25,7 @@ class AdversarialAutoencoder(base.PhasedAutoencoder):
         prior: The prior of the style: a name from `priors.NAMES` or a TFP distribution.
         other_priors: The priors of the other parts of the code, by name.
         discriminator_noise: Standard deviation of the noise on the discriminators' inputs.
-        adversarial_weight: Weight of the encoder's adversarial loss.
+        adversarial_weight: Weight of the adversarial losses, of the discriminators and the encoder.
         **kwargs: As `base.PhasedAutoencoder`.
     """
 
@@ -59,7 +59,7 @@ class AdversarialAutoencoder(base.PhasedAutoencoder):
                 (self.encoder, self.decoder),
                 self.reconstruction_weight,
             ),
-            base.Phase("discrimination", self.discrimination, adversaries),
+            base.Phase("discrimination", self.discrimination, adversaries, self.adversarial_weight),
             base.Phase("generation", self.generation, (self.encoder,), self.adversarial_weight),
         )
 

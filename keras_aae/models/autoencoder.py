@@ -73,10 +73,10 @@ class Autoencoder(keras.Model):
         ValueError: an argument is out of its range.
 
     Attributes:
-        classifies: Whether the model tells classes; see `classify`.
+        tells: What `classify` tells of an example: `class`, `cluster`, or None for neither.
     """
 
-    classifies = False
+    tells: str | None = None
 
     def __init__(
         self,
@@ -104,11 +104,17 @@ class Autoencoder(keras.Model):
         self.posterior = posterior
         self.family = networks.get(network, self.example_shape)
         self.encoder = self.family.encoder(self._encoder_shape, self.heads)
-        self.decoder = self.family.decoder(sum(self.parts.values()), self.example_shape)
+        self.decoder = self.build_decoder()
         self.average = average
         self.seed = seed
         self.averaged_encoder = _copy(self.encoder) if average else self.encoder
         self.averaged_decoder = _copy(self.decoder) if average else self.decoder
+
+    @property
+    def category(self) -> str | None:
+        """What the code has a categorical part for: `class`, `cluster`, or None without one."""
+        names = (name for name in ("class", "cluster") if f"{name}_probabilities" in self.parts)
+        return next(names, None)
 
     @property
     def inferred(self) -> tuple[str, ...]:
@@ -122,6 +128,10 @@ class Autoencoder(keras.Model):
         if self.posterior == "gaussian":
             heads["style_log_variance"] = self.parts["style"]
         return heads
+
+    def build_decoder(self) -> keras.Model:
+        """The network from `join`'s result to the output that `observation` reads."""
+        return self.family.decoder(sum(self.parts.values()), self.example_shape)
 
     def condition(self, labels: tf.Tensor) -> Code:
         """The parts of the code that are given with an example; none, unless a variant says so.
@@ -177,23 +187,24 @@ class Autoencoder(keras.Model):
         output = self.averaged_decoder(self.join(code), training=False)
         return self.observation.mean(output)
 
-    def class_probabilities(self, code: Code) -> tf.Tensor:
-        """The probability of each class for an encoded example, [B, classes]."""
+    def probabilities(self, code: Code) -> tf.Tensor:
+        """The probability of each class, or cluster, for an encoded example, [B, classes]."""
         raise NotImplementedError
 
     def classify(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The class of raw examples, for models that tell classes.
+        """The class of raw examples, or their cluster, for models that tell it; see `tells`.
 
         Args:
             x: uint8 images [B, H, W, C], or float features [B, D].
 
         Returns:
-            {"class": int32 [B], "class_probabilities": float32 [B, classes]}.
+            {"class": int32 [B], "class_probabilities": float32 [B, classes]}, or the same of
+            `cluster` and `cluster_probabilities`.
         """
-        probabilities = self.class_probabilities(self.encode(x))
+        probabilities = self.probabilities(self.encode(x))
         return {
-            "class": tf.argmax(probabilities, axis=-1, output_type=tf.int32),
-            "class_probabilities": probabilities,
+            self.tells: tf.argmax(probabilities, axis=-1, output_type=tf.int32),
+            f"{self.tells}_probabilities": probabilities,
         }
 
     @property
@@ -207,23 +218,29 @@ class Autoencoder(keras.Model):
         """What an export offers."""
         name, example = self.observation.name, self.example_spec
         seed = tf.TensorSpec([None], tf.int64, name="seed")
-        label = [tf.TensorSpec([None], tf.int32, name="label")]
+        label = tf.TensorSpec([None], tf.int32, name="label")
         parts = [
             tf.TensorSpec((None, size), tf.float32, name=part) for part, size in self.parts.items()
         ]
-        classify = {"classify": Signature(self.classify, [example])} if self.classifies else {}
-        return classify | {
+        categories = {
+            None: [],
+            "class": [label],
+            "cluster": [tf.TensorSpec([None], tf.int32, name="cluster")],
+        }[self.category]
+        names = {"class": "classify", "cluster": "cluster"}
+        told = {names[self.tells]: Signature(self.classify, [example])} if self.tells else {}
+        return told | {
             "encode": Signature(lambda x: self.encode(x), [example]),
             "decode": Signature(
                 lambda *code: {name: self.decode(dict(zip(self.parts, code, strict=True)))}, parts
             ),
             "reconstruct": Signature(
                 lambda *inputs: {name: self(*inputs)},
-                [example, *(label if len(self.inferred) < len(self.parts) else [])],
+                [example, *([label] if len(self.inferred) < len(self.parts) else [])],
             ),
             "generate": Signature(
                 lambda *inputs: {name: self.generate(*inputs)},
-                [seed, *(label if "class_probabilities" in self.parts else [])],
+                [seed, *categories],
             ),
         }
 
@@ -248,21 +265,21 @@ class Autoencoder(keras.Model):
         signature = {name: tf.TensorSpec([size], tf.float32) for name, size in self.parts.items()}
         return tf.map_fn(draw, seeds, fn_output_signature=signature)
 
-    def generate(self, seeds: tf.Tensor, labels: tf.Tensor | None = None) -> tf.Tensor:
+    def generate(self, seeds: tf.Tensor, categories: tf.Tensor | None = None) -> tf.Tensor:
         """The example decoded from a draw of the prior, for each of the seeds.
 
         Args:
             seeds: Integer [B]; equal seeds give equal draws.
-            labels: The class of each example, integer [B], for models whose code has a class.
-                Default: drawn from the prior.
+            categories: The class, or cluster, of each example, integer [B], for models whose code
+                has one. Default: drawn from the prior.
 
         Returns:
             Images float32 [B, H, W, C] in [0, 1], or features [B, D].
         """
         code = self.sample_prior(seeds)
-        if labels is not None:
-            classes = self.parts["class_probabilities"]
-            code["class_probabilities"] = tf.one_hot(labels, classes)
+        if categories is not None:
+            part = f"{self.category}_probabilities"
+            code[part] = tf.one_hot(categories, self.parts[part])
         return self.decode(code)
 
     def call(self, x, labels=None, training=False):

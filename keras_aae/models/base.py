@@ -16,6 +16,8 @@ import tensorflow as tf
 
 from keras_aae.models import autoencoder
 
+_ADVERSARIAL = ("discrimination", "generation", "adversary")  # Phases, and the joint step.
+
 
 class Batch(NamedTuple):
     """One replica's minibatch.
@@ -110,24 +112,36 @@ class PhasedAutoencoder(autoencoder.Autoencoder):
         """The phases of an update, in the paper's order."""
         raise NotImplementedError
 
+    def augment(self, batch: Batch) -> Batch:
+        """What of a minibatch the phases see: all of it as it is, unless a variant says so."""
+        return batch
+
     def reconstruction(self, batch: Batch, code: autoencoder.Code) -> tf.Tensor:
         """Reconstruction phase (paper, section 2): the decoded code against the clean example."""
         code = code | self.condition(batch.y)
         return self.observation.loss(batch.x, self.decoder(self.join(code), training=True))
 
-    def compile(self, optimizer: keras.optimizers.Optimizer, **kwargs):
+    def compile(
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        adversarial_optimizer: keras.optimizers.Optimizer | None = None,
+        **kwargs,
+    ):
         """Prepares training.
 
         Args:
-            optimizer: The pattern of which every phase, or in joint updates the autoencoder and the
-                discriminators, gets a copy of its own.
+            optimizer: The pattern of which every phase, or in joint updates the autoencoder, gets a
+                copy of its own.
+            adversarial_optimizer: The pattern for the adversarial phases, or in joint updates for
+                the discriminators. Default: the same.
             **kwargs: As `keras.Model.compile`.
         """
         super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
         self.trackers = {phase.name: keras.metrics.Mean(phase.name) for phase in self.phases}
         self.optimizers = {}
         for name, phases in self._steps().items():
-            self.optimizers[name] = type(optimizer).from_config(optimizer.get_config())
+            pattern = (name in _ADVERSARIAL and adversarial_optimizer) or optimizer
+            self.optimizers[name] = type(pattern).from_config(pattern.get_config())
             self.optimizers[name].build(
                 _unique(variable for phase in phases for variable in phase.variables)
             )
@@ -156,7 +170,7 @@ class PhasedAutoencoder(autoencoder.Autoencoder):
         """
         context = tf.distribute.get_replica_context()
         seeds = autoencoder.Seeds(self.seed, self.updates, context.replica_id_in_sync_group)
-        batch = Batch(self.observation.normalize(data["x"]), data["y"], seeds)
+        batch = self.augment(Batch(self.observation.normalize(data["x"]), data["y"], seeds))
         if self.update == "joint":
             self._joint_update(batch)
         else:

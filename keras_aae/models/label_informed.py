@@ -26,7 +26,7 @@ class LabelInformedAAE(aae.AdversarialAutoencoder):
     """
 
     uses_labels = True
-    classifies = True
+    tells = "class"
 
     def __init__(self, input_shape: tuple[int, ...], *, num_classes: int = 10, **kwargs):
         super().__init__(input_shape, **kwargs)
@@ -58,7 +58,7 @@ class LabelInformedAAE(aae.AdversarialAutoencoder):
         noisy = batch.seeds.noise(part, self.discriminator_noise)
         return self.discriminators[name](tf.concat([noisy, given], axis=-1), training=True)
 
-    def class_probabilities(self, code):
+    def probabilities(self, code):
         """The probability that the code came from each class's component, [B, classes]."""
         mixture = self.priors["style"]
         log_probs = mixture.components_distribution.log_prob(code["style"][:, None])
