@@ -211,6 +211,18 @@ class Config:
                 f"--labels=0: --model={self.model} learns from labels; give it some"
             )
 
+    def smoke(self) -> "Config":
+        """A try of these settings that takes well under a minute: little data, few updates."""
+        return dataclasses.replace(
+            self,
+            dataset="mnist_5k",
+            data_dir="",
+            labels=min(self.labels, 1000),
+            updates=20,
+            evaluate_every=10,
+            parzen_samples=min(self.parzen_samples, 100),
+        )
+
     def to_flagfile(self) -> str:
         """The text of a flagfile that repeats this run exactly."""
         return "".join(f"{flag}\n" for flag in self._flags())

@@ -25,11 +25,17 @@ _DEFINE = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEF
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    """Defines a flag for each setting of `config.Config`."""
+    """Defines a flag for each setting of `config.Config`, and `--smoke`."""
     for field in dataclasses.fields(config_lib.Config):
         choices = field.metadata["choices"]
         text = field.metadata["help"] + (f" One of: {', '.join(choices)}." if choices else "")
         _DEFINE[field.type](field.name, field.default, text, flag_values=values)
+    flags.DEFINE_boolean(
+        "smoke",
+        False,
+        "Only try whether everything works: 20 updates on mnist_5k, with at most 1,000 labels.",
+        flag_values=values,
+    )
 
 
 def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Config:
@@ -55,6 +61,8 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
         )
     names = [field.name for field in dataclasses.fields(config_lib.Config)]
     config = config_lib.Config(**{name: values[name].value for name in names})
+    if values.smoke:
+        config = config.smoke()
     if config.mode in ("train", "compare"):
         return config
     kept = config_lib.Config.from_flagfile(pathlib.Path(config.run_dir) / "config.cfg")
