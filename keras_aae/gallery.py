@@ -102,7 +102,7 @@ def _style_against_class(model, classes):
 
 
 def _clusters(evaluator, held_out, predictions, classes):
-    """A row for each cluster: its head, the style 0 decoded, and the first held-out members."""
+    """A row for each cluster: its head, the style 0 decoded, and some of its held-out members."""
     model = evaluator.model
     count = model.parts["cluster_probabilities"]
     styles = tf.zeros([count, model.parts["style"]])
@@ -110,8 +110,9 @@ def _clusters(evaluator, held_out, predictions, classes):
     members = np.ones((count, _MEMBERS, *model.example_shape), np.float32)
     clusters = evaluator.guesses(predictions)
     for cluster in range(count):
-        images = held_out.x[clusters == cluster][:_MEMBERS] / np.float32(255)
-        members[cluster, : len(images)] = images
+        found = np.flatnonzero(clusters == cluster)
+        shown = found[np.linspace(0, len(found) - 1, min(_MEMBERS, len(found))).astype(int)]
+        members[cluster, : len(shown)] = held_out.x[shown] / np.float32(255)
     names = [classes[name] if name >= 0 else "-" for name in evaluator.cluster_names(held_out)]
     return figures.image_grid(
         np.concatenate([heads[:, None], members], axis=1),

@@ -391,6 +391,16 @@ def test_the_supervised_encoder_gives_the_style_alone():
     )
 
 
+def test_the_supervised_discriminator_sees_the_class():
+    model = make("supervised", discriminator_noise=0.0)
+    batch = base.Batch(
+        tf.zeros([2, *SHAPE]), tf.constant([1, 2]), autoencoder.Seeds(0, tf.constant(0), 0)
+    )
+    rows = tf.constant([[1.0, 1, 0, 1, 0], [1, 1, 0, 0, 1]])
+    expected = model.discriminators["style"](rows)
+    np.testing.assert_allclose(model.judge("style", tf.ones([2, 2]), batch), expected, rtol=1e-6)
+
+
 def test_a_label_informed_sample_comes_from_its_own_component_or_from_any():
     model = make("label_informed")
     labels = tf.constant([2, 1, 0, *[-1] * 300])
@@ -456,6 +466,27 @@ def test_pixel_squared_error_is_on_the_scale_of_zero_to_one():
 def test_a_wrong_argument_is_named(settings, message):
     with pytest.raises(ValueError, match=message):
         semisup.SemiSupervisedAAE(SHAPE, **settings)
+
+
+def test_the_squared_error_of_pixels_is_that_of_what_they_are_expected_to_be():
+    seen = observation.Pixels("squared_error")
+    target, output = tf.constant([[[[1.0]], [[0.5]]]]), tf.constant([[[[0.0]], [[np.log(3.0)]]]])
+    # Sigmoids 1/2 and 3/4: squares 1/4 and 1/16, and their mean.
+    np.testing.assert_allclose(seen.loss(target, output), [(1 / 4 + 1 / 16) / 2], rtol=1e-6)
+    with pytest.raises(ValueError, match="loss='absolute'"):
+        observation.Pixels("absolute")
+
+
+def test_the_adversarial_phases_may_have_an_optimizer_of_their_own():
+    for update, adversarial in (
+        ("sequential", {"discrimination", "generation"}),
+        ("joint", {"adversary"}),
+    ):
+        model = make("semisup", update=update)
+        model.compile(keras.optimizers.SGD(0.1, 0.9), keras.optimizers.SGD(0.1, 0.1))
+        momenta = {name: optimizer.momentum for name, optimizer in model.optimizers.items()}
+        assert {name for name, momentum in momenta.items() if momentum == 0.1} == adversarial
+        assert set(momenta.values()) == {0.1, 0.9}
 
 
 def test_seeds_differ_between_draws_updates_and_replicas():

@@ -24,6 +24,7 @@ class AdversarialAutoencoder(base.PhasedAutoencoder):
         style_size: Dimensions of the code z.
         prior: The prior of the style: a name from `priors.NAMES` or a TFP distribution.
         other_priors: The priors of the other parts of the code, by name.
+        given_size: How many values the discriminators see beside a code; see `given`.
         discriminator_noise: Standard deviation of the noise on the discriminators' inputs.
         adversarial_weight: Weight of the adversarial losses, of the discriminators and the encoder.
         **kwargs: As `base.PhasedAutoencoder`.
@@ -36,6 +37,7 @@ class AdversarialAutoencoder(base.PhasedAutoencoder):
         style_size: int = 10,
         prior: str | tfd.Distribution = "gaussian",
         other_priors: Mapping[str, tfd.Distribution] | None = None,
+        given_size: int = 0,
         discriminator_noise: float = 0.2,
         adversarial_weight: float = 1.0,
         **kwargs,
@@ -43,7 +45,7 @@ class AdversarialAutoencoder(base.PhasedAutoencoder):
         priors = {**(other_priors or {}), "style": priors_lib.get(prior, style_size)}
         super().__init__(input_shape, priors, **kwargs)
         self.discriminators = {
-            name: self.family.discriminator(self.parts[name]) for name in self.inferred
+            name: self.family.discriminator(self.parts[name] + given_size) for name in self.inferred
         }
         self.discriminator_noise = discriminator_noise
         self.adversarial_weight = adversarial_weight
@@ -92,6 +94,15 @@ class AdversarialAutoencoder(base.PhasedAutoencoder):
             part: float32 [K B, size]: codes of the batch, or samples for them, K times over.
             batch: The batch.
         """
-        return self.discriminators[name](
-            batch.seeds.noise(part, self.discriminator_noise), training=True
-        )
+        noisy = batch.seeds.noise(part, self.discriminator_noise)
+        times = tf.shape(part)[0] // tf.shape(batch.x)[0]
+        given = tf.tile(self.given(batch), [times, 1])
+        return self.discriminators[name](tf.concat([noisy, given], axis=-1), training=True)
+
+    def given(self, batch: base.Batch) -> tf.Tensor:
+        """What the discriminators see of each example beside its code: nothing, by default.
+
+        Returns:
+            float32 [B, given_size].
+        """
+        return tf.zeros([tf.shape(batch.x)[0], 0])

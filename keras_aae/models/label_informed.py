@@ -29,7 +29,7 @@ class LabelInformedAAE(aae.AdversarialAutoencoder):
     tells = "class"
 
     def __init__(self, input_shape: tuple[int, ...], *, num_classes: int = 10, **kwargs):
-        super().__init__(input_shape, **kwargs)
+        super().__init__(input_shape, given_size=num_classes + 1, **kwargs)
         prior = self.priors["style"]
         components = prior.components_distribution.batch_shape if _is_mixture(prior) else None
         if components != [num_classes]:
@@ -38,8 +38,6 @@ class LabelInformedAAE(aae.AdversarialAutoencoder):
                 f"prior='gaussian_mixture' for 10 classes. Received: {prior}"
             )
         self.num_classes = num_classes
-        size = self.parts["style"] + num_classes + 1
-        self.discriminators = {"style": self.family.discriminator(size)}
 
     def sample_for(self, name, batch):
         """A sample of each labelled example's own component, of the whole prior for the others."""
@@ -50,13 +48,10 @@ class LabelInformedAAE(aae.AdversarialAutoencoder):
         own = tf.gather(each, tf.maximum(batch.y, 0), axis=1, batch_dims=1)
         return tf.where((batch.y >= 0)[:, None], own, whole)
 
-    def judge(self, name, part, batch):
-        """The discriminator's logits for codes, each beside its example's label."""
+    def given(self, batch):
+        """The label, one-hot, with one more class for 'unlabelled', [B, classes + 1]."""
         labels = tf.where(batch.y >= 0, batch.y, self.num_classes)
-        times = tf.shape(part)[0] // tf.shape(labels)[0]
-        given = tf.one_hot(tf.tile(labels, [times]), self.num_classes + 1)
-        noisy = batch.seeds.noise(part, self.discriminator_noise)
-        return self.discriminators[name](tf.concat([noisy, given], axis=-1), training=True)
+        return tf.one_hot(labels, self.num_classes + 1)
 
     def probabilities(self, code):
         """The probability that the code came from each class's component, [B, classes]."""
