@@ -122,6 +122,14 @@ class Config:
         high=0.99999,
     )
 
+    style_adversary: str = _setting(
+        "conditional",
+        "Which styles have to look like samples of the prior, where there are classes or clusters: "
+        "conditional, those of each, so that the style can't tell it; marginal, all together (the "
+        "paper's).",
+        choices=("conditional", "marginal"),
+    )
+
     update: str = _setting(
         "joint",
         "sequential: the paper's order, a pass and an optimizer for each phase. joint: one "

@@ -10,7 +10,7 @@ from keras_aae import run_directory
 from keras_aae.models import autoencoder
 
 
-def export(model: autoencoder.Autoencoder, base_path: pathlib.Path) -> pathlib.Path:
+def export(model: autoencoder.Autoencoder, base_path: str | os.PathLike) -> pathlib.Path:
     """Writes the next version of a model.
 
     The version is written beside its place and renamed, so a server never sees half of one.
@@ -26,6 +26,7 @@ def export(model: autoencoder.Autoencoder, base_path: pathlib.Path) -> pathlib.P
     Raises:
         UserError: it can't be written.
     """
+    base_path = pathlib.Path(base_path)
     unfinished = base_path / f".unfinished-{os.getpid()}"
     with run_directory.writing(base_path):
         base_path.mkdir(parents=True, exist_ok=True)

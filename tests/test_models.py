@@ -391,14 +391,20 @@ def test_the_supervised_encoder_gives_the_style_alone():
     )
 
 
-def test_the_supervised_discriminator_sees_the_class():
-    model = make("supervised", discriminator_noise=0.0)
+@pytest.mark.parametrize("name", ["supervised", "semisup", "clustering"])
+def test_a_conditional_style_adversary_sees_the_category(name):
+    model = make(name, discriminator_noise=0.0)
     batch = base.Batch(
         tf.zeros([2, *SHAPE]), tf.constant([1, 2]), autoencoder.Seeds(0, tf.constant(0), 0)
     )
-    rows = tf.constant([[1.0, 1, 0, 1, 0], [1, 1, 0, 0, 1]])
-    expected = model.discriminators["style"](rows)
-    np.testing.assert_allclose(model.judge("style", tf.ones([2, 2]), batch), expected, rtol=1e-6)
+    part = f"{model.category}_probabilities"
+    given = tf.one_hot([1, 2], model.parts[part])
+    expected = model.discriminators["style"](tf.concat([tf.ones([2, 2]), given], axis=1))
+    logits = model.judge("style", tf.ones([2, 2]), batch, {part: given})
+    np.testing.assert_allclose(logits, expected, rtol=1e-6)
+    alone = make(name, style_adversary="marginal")
+    assert alone.discriminators["style"].input_shape == (None, 2)
+    assert model.discriminators["style"].input_shape == (None, 2 + given.shape[1])
 
 
 def test_a_label_informed_sample_comes_from_its_own_component_or_from_any():
@@ -426,7 +432,7 @@ def test_the_label_informed_discriminator_sees_the_label():
         tf.zeros([2, *SHAPE]), tf.constant([1, -1]), autoencoder.Seeds(0, tf.constant(0), 0)
     )
     part = tf.ones([4, 2])
-    logits = model.judge("style", part, batch)
+    logits = model.judge("style", part, batch, {})
     rows = tf.constant([[1.0, 1, 0, 1, 0, 0], [1, 1, 0, 0, 0, 1]])
     expected = model.discriminators["style"](tf.concat([rows, rows], axis=0))
     np.testing.assert_allclose(logits, expected, rtol=1e-6)
@@ -460,6 +466,7 @@ def test_pixel_squared_error_is_on_the_scale_of_zero_to_one():
         ({"average": 1.0}, "average=1.0"),
         ({"num_classes": 1}, "num_classes=1"),
         ({"posterior": "flow"}, "posterior='flow'"),
+        ({"style_adversary": "none"}, "style_adversary='none'"),
         ({"prior": "swiss_roll", "style_size": 3}, "style_size=2"),
     ],
 )

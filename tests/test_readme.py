@@ -11,17 +11,27 @@ from keras_aae import models
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_python_example_runs():
-    code = "".join(
-        line[4:] + "\n"
-        for line in README.split("## From Python")[1].split("## ")[0].splitlines()
-        if line.startswith("    ")
-    )
+def run_example(text):
+    """Runs the indented code of a page, with two updates in place of many; returns its names."""
+    code = "".join(line[4:] + "\n" for line in text.splitlines() if line.startswith("    "))
     assert "model.fit(" in code
-    code = code.replace("steps_per_epoch=100, epochs=10", "steps_per_epoch=2, epochs=1")
     names = {}
-    exec(code, names)
+    exec(re.sub(r"steps_per_epoch=\d+, epochs=\d+", "steps_per_epoch=2, epochs=1", code), names)
+    return names
+
+
+def test_the_python_example_runs():
+    names = run_example(README.split("## From Python")[1].split("## ")[0])
     assert names["code"]["style"].shape == (8, 10)
+
+
+def test_the_python_page_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run_example((ROOT / "docs/PYTHON.md").read_text())
+    assert names["images"].shape == (500, 28, 28, 1)
+    assert names["samples"].shape == (16, 28, 28, 1)
+    assert names["answer"]["cluster"].shape == (500,)
+    assert (tmp_path / "saved_models/ring/1/saved_model.pb").exists()
 
 
 def test_every_flagfile_that_ships_is_in_the_readme_and_the_other_way_round():
@@ -29,7 +39,9 @@ def test_every_flagfile_that_ships_is_in_the_readme_and_the_other_way_round():
     assert {path.name for path in flagfiles.shipped()} == named - {"config.cfg"}
 
 
-@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md", "docs/RESULTS.md"])
+@pytest.mark.parametrize(
+    "path", ["README.md", "CONTRIBUTING.md", "docs/RESULTS.md", "docs/PYTHON.md"]
+)
 def test_links_lead_somewhere(path):
     page = ROOT / path
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):

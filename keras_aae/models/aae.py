@@ -24,7 +24,9 @@ class AdversarialAutoencoder(base.PhasedAutoencoder):
         style_size: Dimensions of the code z.
         prior: The prior of the style: a name from `priors.NAMES` or a TFP distribution.
         other_priors: The priors of the other parts of the code, by name.
-        given_size: How many values the discriminators see beside a code; see `given`.
+        style_adversary: What of a model with a categorical part the style's discriminator compares
+            with the prior: `marginal`, all styles together (the paper's); or `conditional`, those
+            of each category, which it then also receives, so that the style can't tell it.
         discriminator_noise: Standard deviation of the noise on the discriminators' inputs.
         adversarial_weight: Weight of the adversarial losses, of the discriminators and the encoder.
         **kwargs: As `base.PhasedAutoencoder`.
@@ -37,15 +39,22 @@ class AdversarialAutoencoder(base.PhasedAutoencoder):
         style_size: int = 10,
         prior: str | tfd.Distribution = "gaussian",
         other_priors: Mapping[str, tfd.Distribution] | None = None,
-        given_size: int = 0,
+        style_adversary: str = "conditional",
         discriminator_noise: float = 0.2,
         adversarial_weight: float = 1.0,
         **kwargs,
     ):
+        if style_adversary not in ("marginal", "conditional"):
+            raise ValueError(
+                "Expected style_adversary='marginal' or 'conditional'. "
+                f"Received: style_adversary={style_adversary!r}"
+            )
         priors = {**(other_priors or {}), "style": priors_lib.get(prior, style_size)}
         super().__init__(input_shape, priors, **kwargs)
+        self.style_adversary = style_adversary
         self.discriminators = {
-            name: self.family.discriminator(self.parts[name] + given_size) for name in self.inferred
+            name: self.family.discriminator(self.parts[name] + self.given_size(name))
+            for name in self.inferred
         }
         self.discriminator_noise = discriminator_noise
         self.adversarial_weight = adversarial_weight
@@ -72,37 +81,53 @@ class AdversarialAutoencoder(base.PhasedAutoencoder):
         for name in self.discriminators:
             samples = self.sample_for(name, batch)
             both = tf.concat([samples, tf.stop_gradient(code[name])], axis=0)
-            logits = self.judge(name, both, batch)
+            logits = self.judge(name, both, batch, code)
             loss += losses.adversarial(logits[:count], real=True)
             loss += losses.adversarial(logits[count:], real=False)
         return loss
 
     def generation(self, batch: base.Batch, code: autoencoder.Code) -> tf.Tensor:
         """Regularization phase (paper, section 2): the encoder makes codes pass as samples."""
-        verdicts = [self.judge(name, code[name], batch) for name in self.discriminators]
+        verdicts = [self.judge(name, code[name], batch, code) for name in self.discriminators]
         return tf.add_n([losses.adversarial(logits, real=True) for logits in verdicts])
 
     def sample_for(self, name: str, batch: base.Batch) -> tf.Tensor:
         """A sample of the prior of a part of the code for each example of the batch, [B, size]."""
         return self.priors[name].sample(tf.shape(batch.x)[0], seed=batch.seeds())
 
-    def judge(self, name: str, part: tf.Tensor, batch: base.Batch) -> tf.Tensor:
+    def judge(
+        self, name: str, part: tf.Tensor, batch: base.Batch, code: autoencoder.Code
+    ) -> tf.Tensor:
         """The logits of the discriminator of a part of the code, with noise on its input.
 
         Args:
             name: The part.
             part: float32 [K B, size]: codes of the batch, or samples for them, K times over.
             batch: The batch.
+            code: Its code.
         """
         noisy = batch.seeds.noise(part, self.discriminator_noise)
         times = tf.shape(part)[0] // tf.shape(batch.x)[0]
-        given = tf.tile(self.given(batch), [times, 1])
+        given = tf.tile(self.given(name, batch, code), [times, 1])
         return self.discriminators[name](tf.concat([noisy, given], axis=-1), training=True)
 
-    def given(self, batch: base.Batch) -> tf.Tensor:
-        """What the discriminators see of each example beside its code: nothing, by default.
+    def given(self, name: str, batch: base.Batch, code: autoencoder.Code) -> tf.Tensor:
+        """What the discriminator of a part sees beside it: the category, with a style, or nothing.
+
+        Args:
+            name: The part.
+            batch: The batch.
+            code: Its code.
 
         Returns:
-            float32 [B, given_size].
+            float32 [B, given_size(name)].
         """
-        return tf.zeros([tf.shape(batch.x)[0], 0])
+        if not self.given_size(name):
+            return tf.zeros([tf.shape(batch.x)[0], 0])
+        categories = (code | self.condition(batch.y))[f"{self.category}_probabilities"]
+        return tf.stop_gradient(categories)
+
+    def given_size(self, name: str) -> int:
+        """How many values `given` has for each example."""
+        conditional = name == "style" and self.category and self.style_adversary == "conditional"
+        return self.parts[f"{self.category}_probabilities"] if conditional else 0

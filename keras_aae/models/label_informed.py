@@ -29,7 +29,8 @@ class LabelInformedAAE(aae.AdversarialAutoencoder):
     tells = "class"
 
     def __init__(self, input_shape: tuple[int, ...], *, num_classes: int = 10, **kwargs):
-        super().__init__(input_shape, given_size=num_classes + 1, **kwargs)
+        self.num_classes = num_classes
+        super().__init__(input_shape, **kwargs)
         prior = self.priors["style"]
         components = prior.components_distribution.batch_shape if _is_mixture(prior) else None
         if components != [num_classes]:
@@ -37,7 +38,6 @@ class LabelInformedAAE(aae.AdversarialAutoencoder):
                 f"Expected a mixture prior of {num_classes} components, one for each class, like "
                 f"prior='gaussian_mixture' for 10 classes. Received: {prior}"
             )
-        self.num_classes = num_classes
 
     def sample_for(self, name, batch):
         """A sample of each labelled example's own component, of the whole prior for the others."""
@@ -48,7 +48,11 @@ class LabelInformedAAE(aae.AdversarialAutoencoder):
         own = tf.gather(each, tf.maximum(batch.y, 0), axis=1, batch_dims=1)
         return tf.where((batch.y >= 0)[:, None], own, whole)
 
-    def given(self, batch):
+    def given_size(self, name):
+        """The classes and 'unlabelled'."""
+        return self.num_classes + 1
+
+    def given(self, name, batch, code):
         """The label, one-hot, with one more class for 'unlabelled', [B, classes + 1]."""
         labels = tf.where(batch.y >= 0, batch.y, self.num_classes)
         return tf.one_hot(labels, self.num_classes + 1)

@@ -9,8 +9,7 @@ from keras_aae.models import aae
 class SupervisedAAE(aae.AdversarialAutoencoder):
     """The decoder receives the class, one-hot, so the code is left with the style alone.
 
-    The discriminator receives it as well: the codes of every class, not of all of them together,
-    have to look like samples of the prior, so they can't tell the class.
+    With a `conditional` style adversary the discriminator receives it as well.
 
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
@@ -26,7 +25,7 @@ class SupervisedAAE(aae.AdversarialAutoencoder):
 
     def __init__(self, input_shape: tuple[int, ...], *, num_classes: int = 10, **kwargs):
         classes = {"class_probabilities": priors_lib.categorical(num_classes)}
-        super().__init__(input_shape, other_priors=classes, given_size=num_classes, **kwargs)
+        super().__init__(input_shape, other_priors=classes, **kwargs)
 
     @property
     def inferred(self):
@@ -36,7 +35,3 @@ class SupervisedAAE(aae.AdversarialAutoencoder):
     def condition(self, labels):
         """{"class_probabilities": the labels, one-hot, [B, classes]}."""
         return {"class_probabilities": tf.one_hot(labels, self.parts["class_probabilities"])}
-
-    def given(self, batch):
-        """The label, one-hot, [B, classes]."""
-        return self.condition(batch.y)["class_probabilities"]
