@@ -7,7 +7,10 @@ from keras_aae import errors
 from keras_aae import report
 from keras_aae import run_directory
 
-_SHOWN = ("codes_against_prior", "walk", "style_against_class", "samples", "reconstructions")
+_SHOWN = (
+    *("codes_against_prior", "walk", "representation", "clusters", "style_against_class"),
+    *("confusion", "samples", "reconstructions"),
+)
 _NUMBERS = ("updates", "train_seconds", "validation", "test", "prior_match", "style_probe")
 
 

@@ -104,6 +104,7 @@ PROMISED = [
     "figures/reconstructions.png",
     "figures/samples.png",
     "figures/style_against_class.png",
+    "figures/confusion.png",
     "figures/codes_against_prior.png",
     "figures/nearest_training_images.png",
     "figures/learning_curves.png",
@@ -295,7 +296,7 @@ def test_runs_are_compared_on_one_page(finished, bars_npz):
     assert done.returncode == 0, done.stderr
     page = (finished / "both/comparison.html").read_text()
     assert "<h1>bars, plain</h1>" in page
-    assert page.count("data:image/png;base64,") == 2 + 1 + 1 + 2 + 2
+    assert page.count("data:image/png;base64,") == 2 + 1 + 1 + 1 + 2 + 2
     assert "http" not in page
     done = launch("--mode=compare", "--runs=run,nowhere", cwd=finished)
     assert done.returncode == 2
