@@ -89,7 +89,8 @@ def _run(config, directory, results):
         )
     if config.mode != "evaluate":
         base_path = pathlib.Path(config.export_dir) / config.name
-        results["export"] = export.export(model, base_path).as_posix()
+        about = {**results, "settings": vars(config)}
+        results["export"] = export.export(model, base_path, about).as_posix()
     rows = directory.read_metrics(results["updates"])
     _show(config, results, gallery.draw(evaluator, dataset, results, rows), directory)
     directory.write_results(results)

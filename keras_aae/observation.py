@@ -46,7 +46,7 @@ class Observation(abc.ABC):
 
 
 class Pixels(Observation):
-    """uint8 images; the decoder gives the logits of pixels in [0, 1].
+    """uint8 images, or float ones in [0, 1]; the decoder gives the logits of pixels in [0, 1].
 
     Args:
         loss: `cross_entropy`, that of Bernoulli pixels in nats, or `squared_error`, the paper's.
@@ -66,7 +66,8 @@ class Pixels(Observation):
         self._loss = loss
 
     def normalize(self, x):
-        return tf.cast(x, tf.float32) / 255.0
+        x = tf.convert_to_tensor(x)
+        return tf.cast(x, tf.float32) / (1.0 if x.dtype.is_floating else 255.0)
 
     def mean(self, output):
         return tf.sigmoid(output)

@@ -58,7 +58,8 @@ def template(name: str) -> jinja2.Template:
     """The page template of that name; it escapes what it shows, and misses no value."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
-        autoescape=True,
+        autoescape=lambda name: name.endswith(".html.jinja"),
+        trim_blocks=name.endswith(".md.jinja"),
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["text"] = evaluation.text

@@ -1,6 +1,8 @@
 """The contract of every model's SavedModel."""
 
+import json
 import os
+import pathlib
 
 from conftest import bars
 import numpy as np
@@ -23,7 +25,9 @@ def exported(request, tmp_path_factory):
     """A model and its loaded export."""
     model = make(request.param)
     path = export.export(model, tmp_path_factory.mktemp("models") / request.param)
-    return model, tf.saved_model.load(str(path))
+    loaded = tf.saved_model.load(str(path))
+    loaded.path = str(path)
+    return model, loaded
 
 
 def call(loaded, name, **inputs):
@@ -69,9 +73,43 @@ def test_the_default_classifies_where_there_are_classes(exported):
     if not model.tells:
         assert set(answer) == set(model.inferred)
         return
-    assert set(answer) == {model.tells, f"{model.tells}_probabilities"}
+    code = call(loaded, "encode", image=images)
+    assert set(answer) == {model.tells, f"{model.tells}_probabilities"} | set(code)
+    for part, value in code.items():
+        np.testing.assert_allclose(answer[part], value, atol=1e-6)
     assert answer[model.tells].dtype == tf.int32
     np.testing.assert_array_equal(answer[model.tells], model.classify(images)[model.tells])
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_floats_in_0_to_1_are_taken_like_bytes(exported, count):
+    _, loaded = exported
+    images, labels = (values[:count] for values in bars(max(count, 1)))
+    scaled = (images / 255).astype(np.float32)
+    for name in set(loaded.signatures) - {"decode", "generate", "serving_default"}:
+        if name.endswith("_float"):
+            continue
+        _, inputs = loaded.signatures[name].structured_input_signature
+        given = {key: labels for key in inputs if key != "image"}
+        expected = call(loaded, name, image=images, **given)
+        answer = call(loaded, f"{name}_float", image=scaled, **given)
+        assert set(answer) == set(expected)
+        for key, value in expected.items():
+            np.testing.assert_allclose(answer[key], value, atol=1e-5)
+
+
+def test_transfer_keeps_the_style_and_sets_the_category(exported):
+    model, loaded = exported
+    if not model.category:
+        assert "transfer" not in loaded.signatures
+        return
+    images, _ = bars(3)
+    chosen = np.array([2, 0, 1], np.int32)
+    name = {"class": "label", "cluster": "cluster"}[model.category]
+    answer = call(loaded, "transfer", image=images, **{name: chosen})["image"]
+    part = f"{model.category}_probabilities"
+    code = {part: tf.one_hot(chosen, model.parts[part]), "style": model.encode(images)["style"]}
+    np.testing.assert_allclose(answer, model.decode(code), atol=1e-6)
 
 
 def test_the_graph_holds_nothing_that_a_server_refuses(exported):
@@ -85,6 +123,24 @@ def test_the_graph_holds_nothing_that_a_server_refuses(exported):
         assert not any("_XlaMustCompile" in f.attr for f in graph.library.function), name
         random = {op for op in found if "Random" in op}
         assert all(op.startswith("Stateless") for op in random), random
+
+
+def test_the_card_tells_the_inputs_and_outputs_as_they_are(exported):
+    _, loaded = exported
+    folder = pathlib.Path(loaded.path) / "assets.extra"
+    card = json.loads((folder / "model_card.json").read_text())["signatures"]
+    assert set(card) == set(loaded.signatures) - {"serving_default"}
+    page = (folder / "README.md").read_text()
+    for name, told in card.items():
+        function = loaded.signatures[name]
+        _, inputs = function.structured_input_signature
+        for key, spec in inputs.items():
+            assert told["inputs"][key].startswith(f"{spec.dtype.name} [?")
+        assert set(told["inputs"]) == set(inputs)
+        assert set(told["outputs"]) == set(function.structured_outputs)
+        assert f"| `{name}` |" in page
+    assert card["encode"]["inputs"] == {"image": "uint8 [?, 12, 12, 1]"}
+    assert card["decode"]["outputs"] == {"image": "float32 [?, 12, 12, 1]"}
 
 
 def test_features_go_in_and_come_out_raw(tmp_path):

@@ -136,6 +136,8 @@ def test_a_run_leaves_everything_that_is_promised(finished):
         "outside_rate",
     }
     assert found["export"] == "saved_models/bars/1"
+    card = finished / "saved_models/bars/1/assets.extra/model_card.json"
+    assert json.loads(card.read_text())["test"] == found["test"]
     last = (finished / "stdout.txt").read_text().splitlines()[-1]
     assert last == f"test       error rate {found['test']['error_rate']:.4f}"
 

@@ -199,10 +199,11 @@ class Autoencoder(keras.Model):
 
         Returns:
             {"class": int32 [B], "class_probabilities": float32 [B, classes]}, or the same of
-            `cluster` and `cluster_probabilities`.
+            `cluster` and `cluster_probabilities`; and the code, as `encode` gives it.
         """
-        probabilities = self.probabilities(self.encode(x))
-        return {
+        code = self.encode(x)
+        probabilities = self.probabilities(code)
+        return code | {
             self.tells: tf.argmax(probabilities, axis=-1, output_type=tf.int32),
             f"{self.tells}_probabilities": probabilities,
         }
@@ -215,21 +216,29 @@ class Autoencoder(keras.Model):
         )
 
     def signatures(self) -> dict[str, Signature]:
-        """What an export offers."""
-        name, example = self.observation.name, self.example_spec
+        """What an export offers; what takes uint8 images is there for floats in [0, 1] as well."""
+        signatures = self._signatures(self.example_spec)
+        if self.example_spec.dtype == tf.float32:
+            return signatures
+        spec = tf.TensorSpec(self.example_spec.shape, tf.float32, name=self.example_spec.name)
+        floats = {
+            f"{name}_float": signature
+            for name, signature in self._signatures(spec).items()
+            if spec in signature.inputs
+        }
+        return signatures | floats
+
+    def _signatures(self, example):
+        """The signatures that take examples of that spec."""
+        name = self.observation.name
         seed = tf.TensorSpec([None], tf.int64, name="seed")
         label = tf.TensorSpec([None], tf.int32, name="label")
+        cluster = tf.TensorSpec([None], tf.int32, name="cluster")
+        category = {None: [], "class": [label], "cluster": [cluster]}[self.category]
         parts = [
             tf.TensorSpec((None, size), tf.float32, name=part) for part, size in self.parts.items()
         ]
-        categories = {
-            None: [],
-            "class": [label],
-            "cluster": [tf.TensorSpec([None], tf.int32, name="cluster")],
-        }[self.category]
-        names = {"class": "classify", "cluster": "cluster"}
-        told = {names[self.tells]: Signature(self.classify, [example])} if self.tells else {}
-        return told | {
+        signatures = {
             "encode": Signature(lambda x: self.encode(x), [example]),
             "decode": Signature(
                 lambda *code: {name: self.decode(dict(zip(self.parts, code, strict=True)))}, parts
@@ -239,10 +248,17 @@ class Autoencoder(keras.Model):
                 [example, *([label] if len(self.inferred) < len(self.parts) else [])],
             ),
             "generate": Signature(
-                lambda *inputs: {name: self.generate(*inputs)},
-                [seed, *categories],
+                lambda *inputs: {name: self.generate(*inputs)}, [seed, *category]
             ),
         }
+        if category:
+            signatures["transfer"] = Signature(
+                lambda *inputs: {name: self.transfer(*inputs)}, [example, *category]
+            )
+        if self.tells:
+            told = {"class": "classify", "cluster": "cluster"}[self.tells]
+            signatures[told] = Signature(self.classify, [example])
+        return signatures
 
     @tf.function(reduce_retracing=True)
     def sample_prior(self, seeds: tf.Tensor) -> Code:
@@ -265,6 +281,23 @@ class Autoencoder(keras.Model):
         signature = {name: tf.TensorSpec([size], tf.float32) for name, size in self.parts.items()}
         return tf.map_fn(draw, seeds, fn_output_signature=signature)
 
+    def transfer(self, x: tf.Tensor, categories: tf.Tensor) -> tf.Tensor:
+        """Other classes, or clusters, in the style of raw examples.
+
+        Args:
+            x: uint8 images [B, H, W, C], or float features [B, D].
+            categories: The class or cluster of each result, integer [B].
+
+        Returns:
+            Images float32 [B, H, W, C] in [0, 1], or features [B, D].
+        """
+        return self.decode(self.encode(x) | self._chosen(categories))
+
+    def _chosen(self, categories):
+        """The categorical part of a code that stands for integer categories [B]."""
+        part = f"{self.category}_probabilities"
+        return {part: tf.one_hot(categories, self.parts[part])}
+
     def generate(self, seeds: tf.Tensor, categories: tf.Tensor | None = None) -> tf.Tensor:
         """The example decoded from a draw of the prior, for each of the seeds.
 
@@ -278,8 +311,7 @@ class Autoencoder(keras.Model):
         """
         code = self.sample_prior(seeds)
         if categories is not None:
-            part = f"{self.category}_probabilities"
-            code[part] = tf.one_hot(categories, self.parts[part])
+            code |= self._chosen(categories)
         return self.decode(code)
 
     def call(self, x, labels=None, training=False):
