@@ -12,10 +12,14 @@ import re
 from keras_aae import errors
 from keras_aae import models
 
-MODES = ("train", "evaluate", "export", "compare")
+MODES = ("train", "evaluate", "export", "convert", "compare")
+PRECISIONS = ("float32", "float16", "dynamic", "int8")
 # What may differ between the run that is kept in a directory and the command that goes on with it:
 # where things are and what to do, never what is trained.
-_FREE = ("mode", "runs", "run_dir", "export_dir", "data_dir", "strategy", "parzen_samples")
+_FREE = (
+    *("mode", "runs", "run_dir", "export_dir", "data_dir", "strategy", "parzen_samples"),
+    "precision",
+)
 
 
 def _setting(default, help, *, choices=None, low=None, high=None, pattern=None):
@@ -45,7 +49,8 @@ class Config:
         "train",
         "train: train, evaluate, draw the figures, export and report, going on from the last "
         "checkpoint where there is one. evaluate, export: that part again, for the run in "
-        "--run_dir. compare: draw the finished runs in --runs side by side on one page.",
+        "--run_dir. convert: make .tflite files of its export, for the edge. compare: draw the "
+        "finished runs in --runs side by side on one page.",
         choices=MODES,
     )
     runs: str = _setting("", "The directories of the runs to compare, with commas between them.")
@@ -193,6 +198,13 @@ class Config:
         low=0,
     )
 
+    precision: str = _setting(
+        ",".join(PRECISIONS),
+        "What --mode=convert makes, with commas between them: float32, float16, dynamic (weights "
+        "of 8 bits), int8 (all of 8 bits, calibrated on training examples).",
+        pattern=rf"({'|'.join(PRECISIONS)})(,({'|'.join(PRECISIONS)}))*",
+    )
+
     strategy: str = _setting(
         "auto",
         "single: one device. mirrored: a replica on every GPU. auto: mirrored with two GPUs or "
@@ -210,7 +222,7 @@ class Config:
             )
         if self.mode == "compare" and not self.runs:
             raise errors.UserError("--mode=compare: expected --runs=<directory>,<directory>")
-        if self.mode in ("evaluate", "export") and not self.run_dir:
+        if self.mode in ("evaluate", "export", "convert") and not self.run_dir:
             raise errors.UserError(
                 f"--mode={self.mode}: expected --run_dir=<the directory of a finished run>"
             )

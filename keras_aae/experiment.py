@@ -12,6 +12,7 @@ import tensorflow as tf
 import keras_aae
 from keras_aae import comparison
 from keras_aae import config as config_lib
+from keras_aae import conversion
 from keras_aae import data
 from keras_aae import distribution
 from keras_aae import errors
@@ -80,17 +81,22 @@ def _run(config, directory, results):
             f"--run_dir={directory.path}: no checkpoint to {config.mode}; train first"
         )
     evaluator = evaluation.Evaluator(model)
-    if config.mode != "export" or not results:
-        kept = {"export": results and results["export"]}
+    if config.mode in ("train", "evaluate") or not results:
+        kept = {key: (results or {}).get(key) for key in ("export", "edge")}
         results = (
             _describe(config, dataset, model, checkpoints)
             | _evaluate(config, evaluator, dataset)
             | kept
         )
-    if config.mode != "evaluate":
+    if config.mode in ("train", "export"):
         base_path = pathlib.Path(config.export_dir) / config.name
         about = {**results, "settings": vars(config)}
         results["export"] = export.export(model, base_path, about).as_posix()
+    if config.mode == "convert":
+        saved_model = pathlib.Path(results["export"] or "")
+        precisions = config.precision.split(",")
+        results["edge"] = conversion.convert(model, saved_model, dataset, precisions, directory)
+        print(conversion.table(results["edge"]))
     rows = directory.read_metrics(results["updates"])
     _show(config, results, gallery.draw(evaluator, dataset, results, rows), directory)
     directory.write_results(results)

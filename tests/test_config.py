@@ -21,6 +21,8 @@ from keras_aae import models
         ({"updates": 1000, "evaluate_every": 300}, ["--updates", "--evaluate_every=300", "1000"]),
         ({"mode": "export"}, ["--mode=export", "--run_dir"]),
         ({"labels": 0}, ["--labels=0", "--model=semisup"]),
+        ({"mode": "convert"}, ["--mode=convert", "--run_dir"]),
+        ({"precision": "int8,int4"}, ["--precision", "int8,int4"]),
         ({"run_dir": "a\nb"}, ["--run_dir", "one line"]),
     ],
 )

@@ -187,6 +187,19 @@ def test_evaluate_and_export_work_on_the_finished_run(finished):
     assert (finished / "elsewhere/bars/1/saved_model.pb").exists()
 
 
+def test_convert_makes_files_for_the_edge_and_keeps_their_numbers(finished):
+    done = launch("--mode=convert", "--run_dir=run", "--precision=float32,int8", cwd=finished)
+    assert done.returncode == 0, done.stderr
+    assert "classify-int8.tflite" in done.stdout
+    rows = results(finished)["edge"]
+    assert len(rows) == 6
+    by_name = {(row["use"], row["precision"]): row for row in rows}
+    expected = results(finished)["test"]["error_rate"]
+    assert by_name["classify", "float32"]["error_rate"] == pytest.approx(expected)
+    assert (finished / "run/edge/classes.txt").read_text().split() == ["0", "1", "2"]
+    assert "classify-int8.tflite" in (finished / "run/report.html").read_text()
+
+
 def test_the_savedmodel_works_without_this_package_and_has_the_same_error(finished, bars_npz):
     code = (
         "import sys, numpy as np, tensorflow as tf\n"

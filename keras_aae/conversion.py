@@ -1,0 +1,151 @@
+"""Converts an export to .tflite files for the edge, and checks each against the SavedModel."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import pathlib
+import time
+import warnings
+
+import numpy as np
+import tensorflow as tf
+
+from keras_aae import data
+from keras_aae import edge
+from keras_aae import errors
+from keras_aae import run_directory
+from keras_aae.models import autoencoder
+
+_USES = ("classify", "cluster", "encode", "decode")  # A file each: several in one are larger.
+_CALIBRATION = 300  # Training examples that the ranges of int8 are read off.
+_COMPARED = 500  # Test examples to compare the outputs of.
+_TIMED = 200  # Runs of one example.
+
+
+def convert(
+    model: autoencoder.Autoencoder,
+    saved_model: pathlib.Path,
+    dataset: data.Dataset,
+    precisions: Sequence[str],
+    directory: run_directory.RunDirectory,
+) -> list[dict]:
+    """Writes `edge/<use>-<precision>.tflite`, and `edge/classes.txt`, to the run's directory.
+
+    Args:
+        model: The trained model.
+        saved_model: Its export.
+        dataset: Its data: training examples calibrate int8, held-out ones check the files.
+        precisions: Some of `config.PRECISIONS`.
+        directory: The run's directory.
+
+    Returns:
+        For each file its `use`, `precision`, path `file` and size in `bytes`; the
+        `largest_deviation` of any of its float outputs from the SavedModel's; the milliseconds of
+        one example on one thread, `median_ms` and `p99_ms`; and where it classifies its
+        `error_rate` on all held-out examples. Of a file that can't be made only the `fault`.
+
+    Raises:
+        UserError: there is no such export, or the files can't be written.
+    """
+    if not (saved_model / "saved_model.pb").exists():
+        raise errors.UserError(f"{saved_model}: no SavedModel to convert; --mode=export first")
+    signatures = tf.saved_model.load(str(saved_model)).signatures
+    held_out = dataset.test if len(dataset.test.x) else dataset.validation
+    directory.write("edge/classes.txt", "".join(f"{name}\n" for name in dataset.classes))
+    rows = []
+    for use in (use for use in _USES if use in signatures):
+        calibration = _inputs(model, use, dataset.train.take(slice(_CALIBRATION)))
+        compared = _inputs(model, use, held_out.take(slice(_COMPARED)))
+        expected = signatures[use](**{key: tf.constant(x) for key, x in compared.items()})
+        for precision in precisions:
+            row = {"use": use, "precision": precision}
+            try:
+                content = _convert(saved_model, use, precision, calibration)
+            except Exception as error:  # The converter raises what its passes happen to raise.
+                rows.append({**row, "fault": " ".join(str(error).split())[:200]})
+                continue
+            name = f"edge/{use}-{precision}.tflite"
+            directory.write(name, content)
+            converted = edge.Model(directory.path / name)
+            row |= {"file": str(directory.path / name), "bytes": len(content)}
+            row |= _check(converted, compared, expected)
+            if use == "classify":
+                row["error_rate"] = _error_rate(converted, held_out)
+            rows.append(row)
+    return rows
+
+
+def _inputs(model, use, split) -> dict[str, np.ndarray]:
+    """What a signature takes, by name, made of examples."""
+    if use != "decode":
+        return {model.observation.name: split.x}
+    labels = np.maximum(split.y, 0)
+    code = model.encode(split.x) | model.condition(labels)
+    return {part: code[part].numpy() for part in model.parts}
+
+
+def _convert(saved_model, use, precision, calibration) -> bytes:
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[use])
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == "int8":
+        converter.representative_dataset = lambda: ((use, row) for row in _one_by_one(calibration))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    with warnings.catch_warnings():
+        # Calibration still goes through the deprecated tf.lite.Interpreter.
+        warnings.simplefilter("ignore", UserWarning)
+        return converter.convert()
+
+
+def _one_by_one(inputs: Mapping[str, np.ndarray]):
+    count = len(next(iter(inputs.values())))
+    return ({key: x[index : index + 1] for key, x in inputs.items()} for index in range(count))
+
+
+def _check(converted, inputs, expected):
+    """How far the outputs are from those expected, and how long one example takes."""
+    outputs = converted(**inputs)
+    deviations = [
+        np.abs(outputs[key] - value.numpy()).max()
+        for key, value in expected.items()
+        if value.dtype.is_floating
+    ]
+    one = next(_one_by_one(inputs))
+    converted(**one)  # The first run after a change of the batch size allocates.
+    seconds = []
+    for _ in range(_TIMED):
+        start = time.perf_counter()
+        converted(**one)
+        seconds.append(time.perf_counter() - start)
+    median, slow = 1000 * np.quantile(seconds, [0.5, 0.99])
+    return {
+        "largest_deviation": float(max(deviations)),
+        "median_ms": round(float(median), 4),
+        "p99_ms": round(float(slow), 4),
+    }
+
+
+def _error_rate(converted, split):
+    """The share of the labelled examples that a classifier gets wrong; None without labels."""
+    known = split.take(split.y != data.UNLABELLED)
+    (name,) = converted.inputs
+    starts = range(0, len(known.x), _COMPARED)
+    guesses = [converted(**{name: known.x[i : i + _COMPARED]})["class"] for i in starts]
+    return float(np.mean(np.concatenate(guesses) != known.y)) if guesses else None
+
+
+def table(rows: Sequence[Mapping]) -> str:
+    """The rows of `convert` as lines of text for people."""
+    lines = [f"{'file':<34}{'bytes':>10}{'deviation':>11}{'error':>9}{'median':>10}{'99 %':>10}"]
+    for row in rows:
+        name = f"{row['use']}-{row['precision']}.tflite"
+        if "fault" in row:
+            lines.append(f"{name:<34}can't be made: {row['fault']}")
+            continue
+        error = f"{row['error_rate']:.2%}" if row.get("error_rate") is not None else "-"
+        lines.append(
+            f"{name:<34}{row['bytes']:>10,}{row['largest_deviation']:>11.5f}{error:>9}"
+            f"{row['median_ms']:>7.3f} ms{row['p99_ms']:>7.3f} ms"
+        )
+    return "\n".join(lines)

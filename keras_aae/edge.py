@@ -1,0 +1,119 @@
+"""Classifies pictures with a converted model; needs numpy, Pillow and ai-edge-litert alone.
+
+    python -m keras_aae.edge runs/quickstart/edge/classify-int8.tflite digit.png
+
+No TensorFlow is imported.
+"""
+
+import argparse
+from collections.abc import Mapping
+from collections.abc import Sequence
+import pathlib
+import sys
+
+from ai_edge_litert import interpreter
+import numpy as np
+from PIL import Image
+from PIL import ImageOps
+
+from keras_aae import errors
+
+
+class Model:
+    """A .tflite file of one use: classify, cluster, encode or decode.
+
+    Args:
+        path: The file that `--mode=convert` wrote.
+
+    Raises:
+        UserError: there is no such file, or it isn't a model with a signature.
+
+    Attributes:
+        use: The name of its signature.
+        inputs: The shape of each input; its first axis is the batch, of any size from 1.
+    """
+
+    def __init__(self, path: str | pathlib.Path):
+        try:
+            loaded = interpreter.Interpreter(
+                model_content=pathlib.Path(path).read_bytes(), num_threads=1
+            )
+            signatures = loaded.get_signature_list()
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise errors.UserError(f"{path}: not a readable .tflite model ({reason})") from error
+        if len(signatures) != 1:
+            raise errors.UserError(
+                f"{path}: expected a model of one signature. Received: {sorted(signatures)}"
+            )
+        self.use = next(iter(signatures))
+        self._run = loaded.get_signature_runner(self.use)
+        self.inputs = {
+            name: tuple(int(size) for size in detail["shape_signature"])
+            for name, detail in self._run.get_input_details().items()
+        }
+
+    def __call__(self, **inputs: np.ndarray) -> Mapping[str, np.ndarray]:
+        """The outputs by name for inputs [B, ...] by name."""
+        return self._run(**inputs)
+
+
+def read_image(path: str | pathlib.Path, shape: Sequence[int], invert: bool = False) -> np.ndarray:
+    """An image file as a model takes it: uint8 [1, H, W, C].
+
+    Args:
+        path: Any image that Pillow reads; it is scaled to the size that is asked for.
+        shape: (H, W, C), where C is 1 for grey and 3 for colour.
+        invert: Whether to swap dark and light.
+
+    Raises:
+        UserError: the file is missing, damaged or not an image.
+    """
+    height, width, channels = shape
+    try:
+        with Image.open(path) as opened:
+            picture = opened.convert("L" if channels == 1 else "RGB")
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise errors.UserError(f"{path}: not a readable image ({error})") from error
+    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+    picture = ImageOps.invert(picture) if invert else picture
+    return np.asarray(picture, np.uint8).reshape(1, height, width, channels)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the most probable classes of images; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m keras_aae.edge", description="Classifies images with a converted model."
+    )
+    parser.add_argument("model", help="a classify-*.tflite or cluster-*.tflite file")
+    parser.add_argument("images", nargs="+", help="image files; MNIST is light ink on dark ground")
+    parser.add_argument("--invert", action="store_true", help="swap dark and light first")
+    given = parser.parse_args(arguments)
+    try:
+        for line in _lines(given):
+            print(line)
+    except errors.UserError as error:
+        print(f"keras_aae: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _lines(given):
+    """A line for each image: its file, its class, and the three most probable ones."""
+    model = Model(given.model)
+    if model.use not in ("classify", "cluster") or len(model.inputs.get("image", ())) != 4:
+        raise errors.UserError(f"{given.model}: tells no class of images, its use is {model.use}")
+    names = pathlib.Path(given.model).with_name("classes.txt")
+    told = "class" if model.use == "classify" else "cluster"
+    known = names.read_text(encoding="utf-8").splitlines() if names.exists() else []
+    for path in given.images:
+        image = read_image(path, model.inputs["image"][1:], given.invert)
+        probabilities = model(image=image)[f"{told}_probabilities"][0]
+        best = np.argsort(-probabilities)[:3]
+        named = [known[i] if told == "class" and i < len(known) else str(i) for i in best]
+        shares = [f"{name} {probabilities[i]:.1%}" for name, i in zip(named, best, strict=True)]
+        yield f"{path}: {named[0]} ({', '.join(shares)})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""The .tflite files of exports, and the classifier that runs them without TensorFlow."""
+
+import os
+import subprocess
+import sys
+
+from conftest import ROOT
+from conftest import bars
+import numpy as np
+from PIL import Image
+import pytest
+from test_models import make
+
+from keras_aae import config as config_lib
+from keras_aae import conversion
+from keras_aae import data
+from keras_aae import edge
+from keras_aae import errors
+from keras_aae import export
+from keras_aae import run_directory
+
+
+def dataset():
+    split = data.Split(*bars(60))
+    return data.Dataset(split, split, split, ("low", "middle", "high"))
+
+
+def convert(name, path, precisions=config_lib.PRECISIONS):
+    model = make(name)
+    saved_model = export.export(model, path / "models")
+    directory = run_directory.RunDirectory(path / "run")
+    rows = conversion.convert(model, saved_model, dataset(), precisions, directory)
+    return model, {(row["use"], row["precision"]): row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def semisup(tmp_path_factory):
+    """A model, the rows of its conversion and the folder of its files."""
+    path = tmp_path_factory.mktemp("edge")
+    model, rows = convert("semisup", path)
+    return model, rows, path / "run/edge"
+
+
+def test_every_use_and_precision_is_made_and_checked(semisup):
+    model, rows, folder = semisup
+    assert set(rows) == {
+        (use, precision)
+        for use in ("classify", "encode", "decode")
+        for precision in config_lib.PRECISIONS
+    }
+    images, labels = bars(60)
+    error = np.mean(model.classify(images)["class"].numpy() != labels)
+    for (use, precision), row in rows.items():
+        assert (folder / f"{use}-{precision}.tflite").stat().st_size == row["bytes"]
+        assert row["largest_deviation"] < {"float32": 1e-5, "float16": 1e-2}.get(precision, 0.3)
+        assert 0 < row["median_ms"] <= row["p99_ms"]
+    assert rows["classify", "float32"]["error_rate"] == pytest.approx(error)
+
+
+def test_a_file_takes_any_batch(semisup):
+    model, _, folder = semisup
+    images, _ = bars(7)
+    converted = edge.Model(folder / "encode-float32.tflite")
+    for count in (1, 7, 3):
+        code = converted(image=images[:count])
+        for part, value in model.encode(images[:count]).items():
+            np.testing.assert_allclose(code[part], value, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["supervised", "dimreduce_unsup"])
+def test_other_variants_convert_too(name, tmp_path):
+    _, rows = convert(name, tmp_path, ["float32"])
+    uses = {"encode", "decode"} | ({"cluster"} if name == "dimreduce_unsup" else set())
+    assert set(rows) == {(use, "float32") for use in uses}
+    assert all(row["largest_deviation"] < 1e-4 for row in rows.values())
+
+
+def test_what_cannot_be_made_says_why_and_the_rest_is_made(tmp_path, monkeypatch):
+    original = conversion._convert
+
+    def fail(saved_model, use, *rest):
+        if use == "encode":
+            raise RuntimeError("no such op:\n  Fancy")
+        return original(saved_model, use, *rest)
+
+    monkeypatch.setattr(conversion, "_convert", fail)
+    _, rows = convert("aae", tmp_path, ["float32"])
+    assert rows["encode", "float32"]["fault"] == "no such op: Fancy"
+    assert rows["decode", "float32"]["bytes"] > 0
+    lines = conversion.table(rows.values()).splitlines()
+    assert "can't be made: no such op: Fancy" in lines[1]
+    assert f"{rows['decode', 'float32']['bytes']:,}" in lines[2]
+
+
+def test_without_an_export_there_is_nothing_to_convert(tmp_path):
+    directory = run_directory.RunDirectory(tmp_path)
+    with pytest.raises(errors.UserError, match="--mode=export first"):
+        conversion.convert(make("aae"), tmp_path / "gone", dataset(), ["int8"], directory)
+
+
+def classify(*arguments):
+    """Runs keras_aae.edge in a process that must not import TensorFlow."""
+    code = (
+        "import sys\n"
+        "from keras_aae import edge\n"
+        "status = edge.main()\n"
+        "assert not {'tensorflow', 'keras', 'tensorflow_probability'} & set(sys.modules)\n"
+        "sys.exit(status)\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_picture_is_classified_without_tensorflow(semisup, tmp_path):
+    model, _, folder = semisup
+    image = bars(1)[0]
+    Image.fromarray(image[0, ..., 0]).save(tmp_path / "dark.png")
+    Image.fromarray(255 - image[0, ..., 0]).convert("RGB").save(tmp_path / "light.png")
+    answer = model.classify(image)
+    name = ("low", "middle", "high")[int(answer["class"][0])]
+    share = float(answer["class_probabilities"].numpy().max())
+    for arguments in (["dark.png"], ["light.png", "--invert"]):
+        path = tmp_path / arguments[0]
+        done = classify(folder / "classify-float32.tflite", path, *arguments[1:])
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f"{path}: {name} ({name} {share:.1%}, ")
+
+
+@pytest.mark.parametrize(
+    ("model_name", "image_name", "message"),
+    [
+        ("gone.tflite", "fine.png", "gone.tflite: not a readable .tflite model"),
+        ("random.tflite", "fine.png", "random.tflite: not a readable .tflite model"),
+        ("decode-float32.tflite", "fine.png", "tells no class of images, its use is decode"),
+        ("classify-float32.tflite", "gone.png", "gone.png: not a readable image"),
+        ("classify-float32.tflite", "random.tflite", "random.tflite: not a readable image"),
+        ("classify-float32.tflite", "cut.png", "cut.png: not a readable image"),
+    ],
+)
+def test_a_mistake_at_the_edge_gets_one_clear_line(
+    semisup, capsys, model_name, image_name, message
+):
+    folder = semisup[2]
+    (folder / "random.tflite").write_bytes(bytes(range(256)) * 9)
+    Image.fromarray(np.zeros((50, 40), np.uint8)).save(folder / "fine.png")
+    whole = (folder / "fine.png").read_bytes()
+    (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
+    assert edge.main([str(folder / model_name), str(folder / image_name)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_picture_of_any_size_and_mode_becomes_what_the_model_takes(tmp_path):
+    Image.new("RGBA", (300, 20), (255, 0, 0, 255)).save(tmp_path / "wide.png")
+    grey = edge.read_image(tmp_path / "wide.png", (12, 12, 1))
+    assert (grey.shape, grey.dtype) == ((1, 12, 12, 1), np.uint8)
+    colour = edge.read_image(tmp_path / "wide.png", (8, 9, 3), invert=True)
+    np.testing.assert_array_equal(colour, np.broadcast_to([0, 255, 255], (1, 8, 9, 3)))
