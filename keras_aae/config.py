@@ -12,13 +12,14 @@ import re
 from keras_aae import errors
 from keras_aae import models
 
-MODES = ("train", "evaluate", "export", "convert", "compare")
+ON_A_RUN = ("evaluate", "export", "convert")  # Modes that go on with a finished run.
+MODES = ("train", *ON_A_RUN, "compare", "promote", "versions")
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 # What may differ between the run that is kept in a directory and the command that goes on with it:
 # where things are and what to do, never what is trained.
 _FREE = (
     *("mode", "runs", "run_dir", "export_dir", "data_dir", "strategy", "parzen_samples"),
-    "precision",
+    *("precision", "version"),
 )
 
 
@@ -50,7 +51,8 @@ class Config:
         "train: train, evaluate, draw the figures, export and report, going on from the last "
         "checkpoint where there is one. evaluate, export: that part again, for the run in "
         "--run_dir. convert: make .tflite files of its export, for the edge. compare: draw the "
-        "finished runs in --runs side by side on one page.",
+        "finished runs in --runs side by side on one page. promote: have TF Serving give --version "
+        "of --name in --export_dir the label stable. versions: list what is there.",
         choices=MODES,
     )
     runs: str = _setting("", "The directories of the runs to compare, with commas between them.")
@@ -198,6 +200,9 @@ class Config:
         low=0,
     )
 
+    version: int = _setting(
+        0, "The version that --mode=promote makes stable. 0: the newest, the canary.", low=0
+    )
     precision: str = _setting(
         ",".join(PRECISIONS),
         "What --mode=convert makes, with commas between them: float32, float16, dynamic (weights "
@@ -222,7 +227,7 @@ class Config:
             )
         if self.mode == "compare" and not self.runs:
             raise errors.UserError("--mode=compare: expected --runs=<directory>,<directory>")
-        if self.mode in ("evaluate", "export", "convert") and not self.run_dir:
+        if self.mode in ON_A_RUN and not self.run_dir:
             raise errors.UserError(
                 f"--mode={self.mode}: expected --run_dir=<the directory of a finished run>"
             )

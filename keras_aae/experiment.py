@@ -24,6 +24,7 @@ from keras_aae import models
 from keras_aae import observation
 from keras_aae import report
 from keras_aae import run_directory
+from keras_aae import serving
 from keras_aae import training
 
 _STEPS = [30_000, 600_000]  # Updates at which the paper's schedule divides the rate by ten.
@@ -36,11 +37,14 @@ def run(config: config_lib.Config) -> dict:
         config: The settings.
 
     Returns:
-        What `results.json` holds; empty where runs are compared.
+        What `results.json` holds; empty in the modes that work on no run.
 
     Raises:
         UserError: the data, the run directory or a setting is at fault.
     """
+    if config.mode in ("promote", "versions"):
+        _serve(config)
+        return {}
     name = "comparison" if config.mode == "compare" else config.name
     path = config.run_dir or config_lib.default_run_dir(name, datetime.datetime.now())
     directory = run_directory.RunDirectory(path)
@@ -61,6 +65,15 @@ def run(config: config_lib.Config) -> dict:
                 ) from error
     _tell(results, directory)
     return results
+
+
+def _serve(config):
+    """Promotes a version where that is asked for, and lists all of them."""
+    base = pathlib.Path(config.export_dir)
+    if config.mode == "promote":
+        serving.promote(base, config.name, config.version)
+    for version in serving.versions(base):
+        print(f"{version.name:<24}{version.number:>4}  {', '.join(version.labels)}".rstrip())
 
 
 def _run(config, directory, results):

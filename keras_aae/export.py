@@ -10,6 +10,7 @@ import keras
 
 from keras_aae import report
 from keras_aae import run_directory
+from keras_aae import serving
 from keras_aae.models import autoencoder
 
 
@@ -20,7 +21,8 @@ def export(
 ) -> pathlib.Path:
     """Writes the next version of a model.
 
-    The version is written beside its place and renamed, so a server never sees half of one.
+    The version is written beside its place and renamed, so a server never sees half of one; then
+    `models.config` in the folder above says that it is the canary.
 
     Args:
         model: The model, whose averaged weights are exported with raw examples as inputs; see
@@ -43,8 +45,10 @@ def export(
             shutil.rmtree(stale)
         signatures = _write(model, unfinished)
         _write_card({**(about or {}), "signatures": signatures}, unfinished / "assets.extra")
+        serving.write_warm_up(unfinished / "assets.extra", base_path.name, model.signatures())
         target = base_path / str(_next_version(base_path))
         unfinished.rename(target)
+    serving.register(base_path.parent, base_path.name, int(target.name))
     return target
 
 

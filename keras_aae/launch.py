@@ -63,7 +63,7 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
     config = config_lib.Config(**{name: values[name].value for name in names})
     if values.smoke:
         config = config.smoke()
-    if config.mode in ("train", "compare"):
+    if config.mode not in config_lib.ON_A_RUN:
         return config
     kept = config_lib.Config.from_flagfile(pathlib.Path(config.run_dir) / "config.cfg")
     return dataclasses.replace(
@@ -76,7 +76,7 @@ def main(config: config_lib.Config) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow logs through absl, and app.run turns INFO on.
     logging.set_verbosity(logging.WARNING)
-    if config.mode != "compare":
+    if config.mode in ("train", *config_lib.ON_A_RUN):
         sources.check(config.dataset, config.data_dir)
     # Imports TensorFlow, which takes seconds: only once the flags are right and the data is there.
     from keras_aae import experiment

@@ -1,0 +1,153 @@
+"""The model base of TF Serving: which versions it serves, under which labels, and their warm-up.
+
+`models.config` in the model base is the only record. It serves the versions that have a label:
+`canary` is the newest export, `stable` the one that was promoted last, at first the first export.
+"""
+
+from collections.abc import Mapping
+import pathlib
+from typing import NamedTuple
+
+from google.protobuf import text_format
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+from tensorflow_serving.config import model_server_config_pb2
+
+from keras_aae import errors
+from keras_aae import run_directory
+from keras_aae.models import autoencoder
+
+_CONFIG = "models.config"
+_MOUNT = "/models"  # Where the server sees the model base; see compose.yaml there.
+
+
+class Version(NamedTuple):
+    """An exported version of a model, and its labels."""
+
+    name: str
+    number: int
+    labels: tuple[str, ...]
+
+
+def register(base: pathlib.Path, name: str, version: int) -> None:
+    """Makes a new version the canary, and stable where nothing is.
+
+    Args:
+        base: The model base, which holds a folder for each model.
+        name: The model.
+        version: One that is there.
+
+    Raises:
+        UserError: `models.config` is damaged or can't be written.
+    """
+    served = _read(base)
+    labels = _entry(served, name).version_labels
+    labels["canary"] = version
+    if labels["stable"] not in _numbers(base, name):
+        labels["stable"] = version
+    _write(base, served)
+
+
+def promote(base: pathlib.Path, name: str, version: int = 0) -> int:
+    """Makes a version stable; an older one rolls back.
+
+    Args:
+        base: The model base.
+        name: The model.
+        version: Default: the canary.
+
+    Returns:
+        The version.
+
+    Raises:
+        UserError: there is no such model or version.
+    """
+    served = _read(base)
+    labels = _entry(served, name).version_labels
+    version = version or labels["canary"]
+    there = _numbers(base, name)
+    if version not in there:
+        raise errors.UserError(
+            f"--name={name} --version={version}: expected one of the versions {there} in {base}"
+        )
+    labels["stable"] = version
+    _write(base, served)
+    return version
+
+
+def versions(base: pathlib.Path) -> list[Version]:
+    """The versions of every model in a model base, in order.
+
+    Raises:
+        UserError: there is no such folder, or `models.config` is damaged.
+    """
+    if not base.is_dir():
+        raise errors.UserError(f"--export_dir={base}: no such folder")
+    served = _read(base)
+    names = sorted(folder.name for folder in base.iterdir() if _numbers(base, folder.name))
+    labels = {entry.name: entry.version_labels for entry in served.model_config_list.config}
+    return [
+        Version(
+            name,
+            number,
+            tuple(sorted(key for key, value in labels.get(name, {}).items() if value == number)),
+        )
+        for name in names
+        for number in _numbers(base, name)
+    ]
+
+
+def write_warm_up(
+    folder: pathlib.Path, name: str, signatures: Mapping[str, autoencoder.Signature]
+) -> None:
+    """Writes a request of zeros for each signature, which the server sends itself at its start.
+
+    Args:
+        folder: The version's `assets.extra`.
+        name: The model.
+        signatures: Its signatures.
+    """
+    with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
+        for key, signature in signatures.items():
+            log = prediction_log_pb2.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.name = name
+            request.model_spec.signature_name = key
+            for spec in signature.inputs:
+                zeros = np.zeros((1, *spec.shape[1:]), spec.dtype.as_numpy_dtype)
+                request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(zeros))
+            writer.write(log.SerializeToString())
+
+
+def _numbers(base, name):
+    """The versions of a model that are there, in order."""
+    folders = (base / name).iterdir() if (base / name).is_dir() else ()
+    return sorted(int(folder.name) for folder in folders if folder.name.isdigit())
+
+
+def _read(base):
+    path = base / _CONFIG
+    served = model_server_config_pb2.ModelServerConfig()
+    try:
+        return text_format.Parse(path.read_text(), served) if path.exists() else served
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise errors.UserError(f"{path}: damaged ({error})") from error
+
+
+def _entry(served, name):
+    """The part of `models.config` on a model, which is added where there is none."""
+    for entry in served.model_config_list.config:
+        if entry.name == name:
+            return entry
+    return served.model_config_list.config.add(
+        name=name, base_path=f"{_MOUNT}/{name}", model_platform="tensorflow"
+    )
+
+
+def _write(base, served):
+    """Writes `models.config`; the versions with a label are those to serve."""
+    for entry in served.model_config_list.config:
+        numbers = entry.model_version_policy.specific.versions
+        numbers[:] = sorted(set(entry.version_labels.values()))
+    run_directory.RunDirectory(base).write(_CONFIG, text_format.MessageToString(served))

@@ -1,0 +1,109 @@
+"""The model base: labels, versions and warm-up, as TF Serving reads them."""
+
+from conftest import launch
+from google.protobuf import text_format
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+from tensorflow_serving.config import model_server_config_pb2
+from test_models import make
+
+from keras_aae import errors
+from keras_aae import export
+from keras_aae import models
+from keras_aae import serving
+
+
+@pytest.fixture
+def base(tmp_path):
+    """A model base with versions 1 to 3 of `digits`, exported in that order, and 1 of `letters`."""
+    for name, number in (("digits", 1), ("digits", 2), ("digits", 3), ("letters", 1)):
+        (tmp_path / name / str(number)).mkdir(parents=True)
+        serving.register(tmp_path, name, number)
+    return tmp_path
+
+
+def config(base):
+    text = (base / "models.config").read_text()
+    parsed = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    return {entry.name: entry for entry in parsed.model_config_list.config}
+
+
+def labels(base, name="digits"):
+    return dict(config(base)[name].version_labels)
+
+
+def test_the_newest_export_is_the_canary_and_the_first_stays_stable(base):
+    assert labels(base) == {"stable": 1, "canary": 3}
+    assert labels(base, "letters") == {"stable": 1, "canary": 1}
+    entry = config(base)["digits"]
+    assert (entry.base_path, entry.model_platform) == ("/models/digits", "tensorflow")
+    # A label may only name a version that is loaded.
+    assert list(entry.model_version_policy.specific.versions) == [1, 3]
+
+
+def test_promotion_and_the_way_back(base):
+    assert serving.promote(base, "digits") == 3
+    assert labels(base) == {"stable": 3, "canary": 3}
+    assert serving.promote(base, "digits", 2) == 2
+    assert labels(base) == {"stable": 2, "canary": 3}
+    assert list(config(base)["digits"].model_version_policy.specific.versions) == [2, 3]
+    assert labels(base, "letters") == {"stable": 1, "canary": 1}
+
+
+def test_versions_lists_every_model_with_its_labels(base):
+    assert serving.versions(base) == [
+        ("digits", 1, ("stable",)),
+        ("digits", 2, ()),
+        ("digits", 3, ("canary",)),
+        ("letters", 1, ("canary", "stable")),
+    ]
+
+
+def test_a_stable_version_that_is_gone_is_replaced(base):
+    (base / "digits/1").rmdir()
+    (base / "digits/4").mkdir()
+    serving.register(base, "digits", 4)
+    assert labels(base) == {"stable": 4, "canary": 4}
+
+
+@pytest.mark.parametrize(("name", "version"), [("digits", 7), ("gone", 0), ("gone", 1)])
+def test_what_is_not_there_is_not_promoted(base, name, version):
+    before = (base / "models.config").read_text()
+    with pytest.raises(errors.UserError, match=f"--name={name} --version={version}: expected one"):
+        serving.promote(base, name, version)
+    assert (base / "models.config").read_text() == before
+
+
+def test_a_damaged_config_is_named(base):
+    (base / "models.config").write_text("model_config_list {")
+    with pytest.raises(errors.UserError, match=r"models\.config: damaged"):
+        serving.versions(base)
+
+
+def test_the_command_line_promotes_and_lists(base):
+    done = launch("--mode=promote", "--name=digits", f"--export_dir={base}", cwd=base)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[2].split() == ["digits", "3", "canary,", "stable"]
+    assert labels(base)["stable"] == 3
+    done = launch("--mode=versions", "--export_dir=gone", cwd=base)
+    assert done.returncode == 2
+    assert "--export_dir=gone: no such folder" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", models.NAMES)
+def test_every_warm_up_request_is_one_that_the_model_answers(name, tmp_path):
+    path = export.export(make(name), tmp_path / "digits")
+    loaded = tf.saved_model.load(str(path))
+    records = tf.data.TFRecordDataset(str(path / "assets.extra/tf_serving_warmup_requests"))
+    called = set()
+    for record in records.as_numpy_iterator():
+        request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+        inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
+        signature = loaded.signatures[request.model_spec.signature_name]
+        outputs = signature(**{key: tf.constant(value) for key, value in inputs.items()})
+        assert all(len(value) == 1 for value in outputs.values())
+        assert request.model_spec.name == "digits"
+        called.add(request.model_spec.signature_name)
+    assert called == set(loaded.signatures) - {"serving_default"}
+    assert labels(tmp_path) == {"stable": 1, "canary": 1}
