@@ -1,0 +1,73 @@
+"""Classifies images with a model of TF Serving, over REST.
+
+    python examples/classify_rest.py --model=quickstart digit.png
+
+Needs requests and Pillow. A request that the server is too busy for is sent again.
+"""
+
+import argparse
+import sys
+
+import numpy as np
+from PIL import Image
+import requests
+from requests import adapters
+import urllib3
+
+
+def classify(server, model, label, images, deadline):
+    """The class of each image and its probabilities.
+
+    Args:
+        server: Like `localhost:8501`.
+        model: The model's name.
+        label: `stable` or `canary`.
+        images: uint8 [B, H, W, C].
+        deadline: In seconds, for each attempt.
+
+    Returns:
+        A list with a dict of `class`, `class_probabilities` and the code for each image.
+
+    Raises:
+        requests.RequestException: the server answers with an error, or not in time.
+    """
+    retry = urllib3.Retry(
+        4, backoff_factor=0.1, status_forcelist=(429, 503), allowed_methods=["POST"]
+    )
+    with requests.Session() as session:
+        session.mount("http://", adapters.HTTPAdapter(max_retries=retry))
+        answer = session.post(
+            f"http://{server}/v1/models/{model}/labels/{label}:predict",
+            json={"signature_name": "classify", "instances": images.tolist()},
+            timeout=deadline,
+        )
+    if not answer.ok:
+        raise requests.HTTPError(f"{answer.status_code}: {answer.text.strip()}")
+    return answer.json()["predictions"]
+
+
+def main(arguments=None):
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("images", nargs="+", help="grey image files, light ink on a dark ground")
+    parser.add_argument("--server", default="localhost:8501")
+    parser.add_argument("--model", default="quickstart")
+    parser.add_argument("--label", default="stable")
+    parser.add_argument("--side", type=int, default=28, help="height and width in pixels")
+    parser.add_argument("--deadline", type=float, default=10, help="seconds")
+    given = parser.parse_args(arguments)
+    size = (given.side, given.side)
+    pictures = [Image.open(path).convert("L").resize(size) for path in given.images]
+    images = np.stack([np.asarray(picture, np.uint8)[..., None] for picture in pictures])
+    try:
+        rows = classify(given.server, given.model, given.label, images, given.deadline)
+    except requests.RequestException as error:
+        print(f"{given.server}: {error}", file=sys.stderr)
+        return 1
+    for path, row in zip(given.images, rows, strict=True):
+        print(f"{path}: {row['class']} ({row['class_probabilities'][row['class']]:.1%})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
