@@ -6,13 +6,11 @@ Needs tensorflow-serving-api and Pillow. A request that the server is too busy f
 until the deadline.
 """
 
-import argparse
 import json
 import sys
 
 import grpc
-import numpy as np
-from PIL import Image
+import pictures
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_service_pb2_grpc
@@ -63,17 +61,7 @@ def classify(server, model, label, images, deadline):
 
 def main(arguments=None):
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("images", nargs="+", help="grey image files, light ink on a dark ground")
-    parser.add_argument("--server", default="localhost:8500")
-    parser.add_argument("--model", default="quickstart")
-    parser.add_argument("--label", default="stable")
-    parser.add_argument("--side", type=int, default=28, help="height and width in pixels")
-    parser.add_argument("--deadline", type=float, default=10, help="seconds")
-    given = parser.parse_args(arguments)
-    size = (given.side, given.side)
-    pictures = [Image.open(path).convert("L").resize(size) for path in given.images]
-    images = np.stack([np.asarray(picture, np.uint8)[..., None] for picture in pictures])
+    given, images = pictures.read(__doc__, "localhost:8500", arguments)
     try:
         classes, probabilities = classify(
             given.server, given.model, given.label, images, given.deadline

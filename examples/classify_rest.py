@@ -5,11 +5,9 @@
 Needs requests and Pillow. A request that the server is too busy for is sent again.
 """
 
-import argparse
 import sys
 
-import numpy as np
-from PIL import Image
+import pictures
 import requests
 from requests import adapters
 import urllib3
@@ -48,17 +46,7 @@ def classify(server, model, label, images, deadline):
 
 def main(arguments=None):
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("images", nargs="+", help="grey image files, light ink on a dark ground")
-    parser.add_argument("--server", default="localhost:8501")
-    parser.add_argument("--model", default="quickstart")
-    parser.add_argument("--label", default="stable")
-    parser.add_argument("--side", type=int, default=28, help="height and width in pixels")
-    parser.add_argument("--deadline", type=float, default=10, help="seconds")
-    given = parser.parse_args(arguments)
-    size = (given.side, given.side)
-    pictures = [Image.open(path).convert("L").resize(size) for path in given.images]
-    images = np.stack([np.asarray(picture, np.uint8)[..., None] for picture in pictures])
+    given, images = pictures.read(__doc__, "localhost:8501", arguments)
     try:
         rows = classify(given.server, given.model, given.label, images, given.deadline)
     except requests.RequestException as error:

@@ -9,6 +9,7 @@ import runpy
 import shutil
 import socket
 import subprocess
+import sys
 import time
 
 from conftest import ROOT
@@ -29,6 +30,7 @@ from test_models import make
 
 from keras_aae import export
 
+sys.path.insert(0, str(ROOT / "examples"))
 GRPC_EXAMPLE = runpy.run_path(str(ROOT / "examples/classify_grpc.py"))
 REST_EXAMPLE = runpy.run_path(str(ROOT / "examples/classify_rest.py"))
 
