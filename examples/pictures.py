@@ -26,5 +26,8 @@ def read(description, server, arguments):
     parser.add_argument("--deadline", type=float, default=10, help="seconds")
     given = parser.parse_args(arguments)
     size = (given.side, given.side)
-    pictures = [Image.open(path).convert("L").resize(size) for path in given.images]
+    try:
+        pictures = [Image.open(path).convert("L").resize(size) for path in given.images]
+    except OSError as error:
+        parser.error(str(error))
     return given, np.stack([np.asarray(picture, np.uint8)[..., None] for picture in pictures])

@@ -82,14 +82,20 @@ class Evaluator:
         guesses, labels = self.guesses(predictions)[known], split.y[known]
         if self.model.tells == "cluster":
             numbers |= clustering_scores(guesses, labels)
-            guesses = self.cluster_names(split if naming is None else naming)[guesses]
+            names = (
+                self._names(predictions, split) if naming is None else self.cluster_names(naming)
+            )
+            guesses = names[guesses]
         return {**numbers, "error_rate": float(np.mean(guesses != labels))}
 
     def cluster_names(self, split: data.Split) -> np.ndarray:
         """The class that each cluster stands for, int [clusters]; see `majority_labels`."""
-        split = split.take(split.y != data.UNLABELLED)
+        return self._names(self.predict(split), split)
+
+    def _names(self, predictions, split):
+        known = split.y != data.UNLABELLED
         count = self.model.parts["cluster_probabilities"]
-        return majority_labels(self.guesses(self.predict(split)), split.y, count)
+        return majority_labels(self.guesses(predictions)[known], split.y[known], count)
 
     def guesses(self, predictions: dict[str, np.ndarray]) -> np.ndarray:
         """The most probable class or cluster of each example, int [N].

@@ -199,6 +199,17 @@ def test_clusters_show_their_head_their_members_and_their_name():
     )
 
 
+def test_clusters_of_examples_without_labels_have_no_name():
+    model = make("clustering")
+    images, _ = bars(30)
+    split = data.Split(images, np.full(30, data.UNLABELLED, np.int32))
+    evaluator = evaluation.Evaluator(model)
+    assert set(evaluator.evaluate(split)) == {"reconstruction_mse"}
+    drawn = gallery.draw(evaluator, data.Dataset(split, split, split, ()), {}, [])
+    rows = [text.get_text() for text in drawn["clusters"].axes[0].get_yticklabels()]
+    assert rows == ["0: -", "1: -", "2: -", "3: -"]
+
+
 def test_the_report_escapes_what_it_shows():
     results = {
         "model": "aae",

@@ -192,14 +192,13 @@ def test_prior_draws_and_generation_are_a_function_of_each_rows_seed(name):
 
 
 @every_model
-@every_update
 @pytest.mark.parametrize("posterior", ["gaussian", "universal"])
-def test_every_posterior_trains_and_infers(name, posterior, update):
+def test_every_posterior_trains_and_infers(name, posterior):
     if name == "vae" and posterior == "universal":
         with pytest.raises(ValueError, match=r"density of q\(z\|x\)"):
             make(name, posterior=posterior)
         return
-    model = make(name, posterior=posterior, update=update)
+    model = make(name, posterior=posterior, update="sequential")
     model.compile(keras.optimizers.Adam(1e-2))
     train(model, updates=2)
     images, _ = bars(6)
