@@ -198,7 +198,7 @@ def test_every_posterior_trains_and_infers(name, posterior):
         with pytest.raises(ValueError, match=r"density of q\(z\|x\)"):
             make(name, posterior=posterior)
         return
-    model = make(name, posterior=posterior, update="sequential")
+    model = make(name, posterior=posterior)
     model.compile(keras.optimizers.Adam(1e-2))
     train(model, updates=2)
     images, _ = bars(6)
