@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from keras_aae import data
 from keras_aae import edge
-from keras_aae import errors
 from keras_aae import run_directory
 from keras_aae.models import autoencoder
 
@@ -46,8 +45,6 @@ def convert(
     Raises:
         UserError: there is no such export, or the files can't be written.
     """
-    if not (saved_model / "saved_model.pb").exists():
-        raise errors.UserError(f"{saved_model}: no SavedModel to convert; --mode=export first")
     signatures = tf.saved_model.load(str(saved_model)).signatures
     held_out = dataset.test if len(dataset.test.x) else dataset.validation
     directory.write("edge/classes.txt", "".join(f"{name}\n" for name in dataset.classes))
@@ -72,6 +69,26 @@ def convert(
                 row["error_rate"] = _error_rate(converted, held_out)
             rows.append(row)
     return rows
+
+
+def for_browser(saved_model: pathlib.Path, use: str) -> bytes:
+    """A float32 .tflite file of one use that takes one example at a time.
+
+    LiteRT's runtime for the browser refuses inputs with a free axis, and returns zeros where a
+    shape is computed as the model runs.
+
+    Args:
+        saved_model: The export.
+        use: The name of its signature.
+    """
+    loaded = tf.saved_model.load(str(saved_model))
+    signature = loaded.signatures[use]
+    specs = {
+        name: tf.TensorSpec((1, *spec.shape[1:]), spec.dtype, name=name)
+        for name, spec in signature.structured_input_signature[1].items()
+    }
+    one = tf.function(lambda **inputs: signature(**inputs)).get_concrete_function(**specs)
+    return tf.lite.TFLiteConverter.from_concrete_functions([one], loaded).convert()
 
 
 def _inputs(model, use, split) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """One run from its settings to its results: train, evaluate, draw, report, export."""
 
+from collections.abc import Mapping
 import datetime
 import io
 import os
@@ -78,21 +79,11 @@ def _serve(config):
 
 def _run(config, directory, results):
     """Trains where that is asked for, then makes what the mode asks for from the trained model."""
-    dataset = data.load(
-        config.dataset,
-        data_dir=config.data_dir,
-        labels=config.labels,
-        validation=config.validation,
-        seed=config.seed,
-    )
-    model = build_model(config, dataset)
-    checkpoints = training.Checkpoints(model, directory)
     if config.mode == "train":
+        dataset, model, checkpoints = _prepare(config, directory)
         training.train(model, dataset, config, directory, checkpoints)
-    elif not checkpoints.restore():
-        raise errors.UserError(
-            f"--run_dir={directory.path}: no checkpoint to {config.mode}; train first"
-        )
+    else:
+        dataset, model, checkpoints = restore(config, directory)
     evaluator = evaluation.Evaluator(model)
     if config.mode in ("train", "evaluate") or not results:
         kept = {key: (results or {}).get(key) for key in ("export", "edge")}
@@ -106,7 +97,7 @@ def _run(config, directory, results):
         about = {**results, "settings": vars(config)}
         results["export"] = export.export(model, base_path, about).as_posix()
     if config.mode == "convert":
-        saved_model = pathlib.Path(results["export"] or "")
+        saved_model = exported(results)
         precisions = config.precision.split(",")
         results["edge"] = conversion.convert(model, saved_model, dataset, precisions, directory)
         print(conversion.table(results["edge"]))
@@ -114,6 +105,48 @@ def _run(config, directory, results):
     _show(config, results, gallery.draw(evaluator, dataset, results, rows), directory)
     directory.write_results(results)
     return results
+
+
+def _prepare(config, directory):
+    """The data of a run, its new model, and its checkpoints."""
+    dataset = data.load(
+        config.dataset,
+        data_dir=config.data_dir,
+        labels=config.labels,
+        validation=config.validation,
+        seed=config.seed,
+    )
+    model = build_model(config, dataset)
+    return dataset, model, training.Checkpoints(model, directory)
+
+
+def restore(config: config_lib.Config, directory: run_directory.RunDirectory):
+    """The data of a run, its model as the last checkpoint has it, and its checkpoints.
+
+    Raises:
+        UserError: there is no checkpoint, or the data is not there.
+    """
+    dataset, model, checkpoints = _prepare(config, directory)
+    if not checkpoints.restore():
+        raise errors.UserError(
+            f"--run_dir={directory.path}: no checkpoint to go on from; train first"
+        )
+    return dataset, model, checkpoints
+
+
+def exported(results: Mapping) -> pathlib.Path:
+    """The SavedModel that a run has exported.
+
+    Args:
+        results: What its `results.json` holds.
+
+    Raises:
+        UserError: there is none, or it is gone.
+    """
+    path = results["export"]
+    if not path or not (pathlib.Path(path) / "saved_model.pb").exists():
+        raise errors.UserError(f"{path or 'this run'}: no SavedModel there; --mode=export first")
+    return pathlib.Path(path)
 
 
 def _show(config, results, figures, directory):

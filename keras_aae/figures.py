@@ -4,6 +4,8 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+import contourpy
+from matplotlib import collections
 from matplotlib import figure
 import numpy as np
 
@@ -109,16 +111,33 @@ def code_scatter(
     axes = picture.subplots()
     _scatter_by_class(axes, codes, labels, classes)
     limit = 1.15 * max(np.abs(samples).max(), np.quantile(np.abs(codes), 0.999))
+    lines = contours(samples, log_prob, limit)
+    axes.add_collection(collections.LineCollection(lines, colors="0.35", linewidths=0.7))
+    axes.set(aspect="equal", xlim=(-limit, limit), ylim=(-limit, limit))
+    axes.legend(markerscale=4, loc="center left", bbox_to_anchor=(1, 0.5))
+    return picture
+
+
+def contours(
+    samples: np.ndarray, log_prob: Callable[[np.ndarray], np.ndarray], limit: float
+) -> list[np.ndarray]:
+    """The contours of a density of points [2] that enclose 50, 90 and 99 % of it.
+
+    Args:
+        samples: [M, 2] drawn from it.
+        log_prob: Its logarithm at points [K, 2].
+        limit: The contours are looked for in the square from -limit to limit.
+
+    Returns:
+        Lines of points [N, 2].
+    """
     ticks = np.linspace(-limit, limit, 241)
     grid = np.stack(np.meshgrid(ticks, ticks), axis=-1)
     density = log_prob(grid.reshape(-1, 2).astype(np.float32)).reshape(grid.shape[:2])
     # A uniform density has one level, and minus infinity outside.
     levels = np.unique(np.quantile(log_prob(samples), [0.01, 0.1, 0.5]).round(3)) - 1e-3
-    density = density.clip(levels[0] - 10)
-    axes.contour(ticks, ticks, density, levels, colors="0.35", linewidths=0.7, linestyles="solid")
-    axes.set(aspect="equal", xlim=(-limit, limit), ylim=(-limit, limit))
-    axes.legend(markerscale=4, loc="center left", bbox_to_anchor=(1, 0.5))
-    return picture
+    generator = contourpy.contour_generator(ticks, ticks, density.clip(levels[0] - 10))
+    return [line for level in levels for line in generator.lines(level)]
 
 
 def _scatter_by_class(axes, points, labels, classes):

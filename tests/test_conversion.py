@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+from ai_edge_litert import interpreter
 from conftest import ROOT
 from conftest import bars
 import numpy as np
@@ -15,7 +16,6 @@ from keras_aae import config as config_lib
 from keras_aae import conversion
 from keras_aae import data
 from keras_aae import edge
-from keras_aae import errors
 from keras_aae import export
 from keras_aae import run_directory
 
@@ -67,12 +67,31 @@ def test_a_file_takes_any_batch(semisup):
             np.testing.assert_allclose(code[part], value, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["supervised", "dimreduce_unsup"])
+@pytest.mark.parametrize("name", ["supervised", "dimreduce_unsup", "label_informed"])
 def test_other_variants_convert_too(name, tmp_path):
-    _, rows = convert(name, tmp_path, ["float32"])
-    uses = {"encode", "decode"} | ({"cluster"} if name == "dimreduce_unsup" else set())
-    assert set(rows) == {(use, "float32") for use in uses}
+    model, rows = convert(name, tmp_path, ["float32"])
+    told = {None: set(), "class": {"classify"}, "cluster": {"cluster"}}[model.tells]
+    assert set(rows) == {(use, "float32") for use in {"encode", "decode"} | told}
     assert all(row["largest_deviation"] < 1e-4 for row in rows.values())
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_a_file_for_the_browser_has_no_free_axis_and_computes_no_shape(network, tmp_path):
+    model = make("semisup", network=network)
+    saved_model = export.export(model, tmp_path / "models")
+    code = model.encode(bars(1)[0])
+    inputs = {"encode": {"image": bars(1)[0]}, "decode": {k: v.numpy() for k, v in code.items()}}
+    expected = {"encode": code, "decode": {"image": model.decode(code)}}
+    for use, given in inputs.items():
+        content = conversion.for_browser(saved_model, use)
+        loaded = interpreter.Interpreter(model_content=content)
+        assert not {"SHAPE", "PACK"} & {op["op_name"] for op in loaded._get_ops_details()}
+        runner = loaded.get_signature_runner()
+        assert all(
+            detail["shape_signature"][0] == 1 for detail in runner.get_input_details().values()
+        )
+        for name, value in runner(**given).items():
+            np.testing.assert_allclose(value, expected[use][name], atol=1e-5)
 
 
 def test_what_cannot_be_made_says_why_and_the_rest_is_made(tmp_path, monkeypatch):
@@ -90,12 +109,6 @@ def test_what_cannot_be_made_says_why_and_the_rest_is_made(tmp_path, monkeypatch
     lines = conversion.table(rows.values()).splitlines()
     assert "can't be made: no such op: Fancy" in lines[1]
     assert f"{rows['decode', 'float32']['bytes']:,}" in lines[2]
-
-
-def test_without_an_export_there_is_nothing_to_convert(tmp_path):
-    directory = run_directory.RunDirectory(tmp_path)
-    with pytest.raises(errors.UserError, match="--mode=export first"):
-        conversion.convert(make("aae"), tmp_path / "gone", dataset(), ["int8"], directory)
 
 
 def classify(*arguments):

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_aae import data
+from keras_aae import errors
 from keras_aae import experiment
 from keras_aae import flagfiles
 from keras_aae import launch
@@ -98,6 +99,12 @@ def test_the_whole_path_of_svhn_on_a_folder_of_coloured_digits(tmp_path, monkeyp
     assert style.shape == (10, 20)
     for name in ("reconstructions", "style_against_class", "confusion"):
         assert (tmp_path / f"run/figures/{name}.png").stat().st_size > 0
+
+
+def test_a_run_without_its_export_says_so(tmp_path):
+    for results, what in (({"export": None}, "this run"), ({"export": str(tmp_path)}, tmp_path)):
+        with pytest.raises(errors.UserError, match=f"{what}: no SavedModel there"):
+            experiment.exported(results)
 
 
 def test_the_papers_settings_are_those_of_its_appendix():

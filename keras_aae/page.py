@@ -1,0 +1,183 @@
+"""The page to explore a model in a browser: a folder of files that any web server serves.
+
+The model runs in the browser itself, by LiteRT's runtime for it, which the page brings along.
+"""
+
+from collections.abc import Mapping
+import io
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+import numpy as np
+from PIL import Image
+
+from keras_aae import conversion
+from keras_aae import data
+from keras_aae import errors
+from keras_aae import evaluation
+from keras_aae import figures
+from keras_aae import report
+from keras_aae import run_directory
+from keras_aae.models import autoencoder
+
+_WEB = pathlib.Path(__file__).parent / "web"
+_EXAMPLES = 24
+_POINTS = 1500  # Held-out codes on the map.
+_SAMPLES = 5000  # Of the prior, to tell its extent and its contours.
+# Of the runtime's builds only those that take neither threads nor experimental browsers.
+_BUILDS = ("litert_wasm_internal", "litert_wasm_compat_internal")
+
+
+def runtime(cache: pathlib.Path | None = None) -> pathlib.Path:
+    """The folder of the runtime's packages, which npm installs the first time.
+
+    Args:
+        cache: Where it is kept. Default: `keras_aae` in the user's folder of caches.
+
+    Raises:
+        UserError: there is no npm, or it can't install them.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    cache = cache or pathlib.Path(home) / "keras_aae"
+    wanted = json.loads((_WEB / "package.json").read_text())["dependencies"]
+    version = wanted["@litertjs/core"]
+    place = cache / f"litertjs-{version}"
+    if not place.exists():
+        with run_directory.writing(place):
+            cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=cache) as unfinished:
+                shutil.copy(_WEB / "package.json", unfinished)
+                _npm_install(unfinished)
+                os.rename(pathlib.Path(unfinished) / "node_modules", place)
+    return place / "@litertjs"
+
+
+def _npm_install(folder):
+    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise errors.UserError(
+            "npm: not found. It brings the model's runtime for the browser, once; it comes with "
+            "Node.js, https://nodejs.org"
+        ) from error
+    if done.returncode:
+        reason = " ".join((done.stderr or done.stdout).split())[:200]
+        raise errors.UserError(f"npm install: failed, no network? ({reason})")
+
+
+def build(
+    model: autoencoder.Autoencoder,
+    dataset: data.Dataset,
+    results: Mapping,
+    saved_model: pathlib.Path,
+    packages: pathlib.Path,
+    folder: pathlib.Path,
+) -> None:
+    """Writes the page to a folder; `index.html` is the one to open.
+
+    Args:
+        model: The trained model, of images.
+        dataset: Its data; the page shows validation examples.
+        results: Its numbers; see docs/RESULTS.md.
+        saved_model: Its export.
+        packages: What `runtime` gives.
+        folder: Where to write; files of an earlier page are overwritten.
+
+    Raises:
+        UserError: the model isn't one of images, or the folder can't be written.
+    """
+    if len(model.example_shape) != 3:
+        raise errors.UserError(
+            f"--run_dir: expected a model of images. Received: examples of {model.example_shape}"
+        )
+    told = {"class": "classify", "cluster": "cluster", None: "encode"}[model.tells]
+    about = _describe(model, dataset, results)
+    examples = _spread(dataset.validation, _EXAMPLES).x
+    with run_directory.writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, use in (("encode", told), ("decode", "decode")):
+            content = conversion.for_browser(saved_model, use)
+            (folder / f"{name}.tflite").write_bytes(content)
+        (folder / "examples.png").write_bytes(_png(np.concatenate(examples, axis=1)))
+        (folder / "model.json").write_text(json.dumps(about), encoding="utf-8")
+        shutil.copy(_WEB / "explorer.js", folder)
+        index = report.template("web/index.html.jinja").render(results=results, about=about)
+        (folder / "index.html").write_text(index, encoding="utf-8")
+        _copy_runtime(packages, folder / "litert")
+
+
+def _spread(split, count):
+    """At most that many examples of a split, which may be sorted, from all over it."""
+    return split.take(np.linspace(0, len(split.x) - 1, min(count, len(split.x))).astype(int))
+
+
+def _copy_runtime(packages, folder):
+    wasm = folder / "wasm"
+    wasm.mkdir(parents=True, exist_ok=True)
+    shutil.copy(packages / "core/dist/index.js", folder / "core.js")
+    shutil.copy(packages / "wasm-utils/dist/index.js", folder / "wasm-utils.js")
+    for build in _BUILDS:
+        for suffix in ("js", "wasm"):
+            shutil.copy(packages / f"core/wasm/{build}.{suffix}", wasm)
+
+
+def _png(image):
+    """uint8 [H, W, C] as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _describe(model, dataset, results):
+    """What the page has to know, as JSON takes it."""
+    evaluator = evaluation.Evaluator(model)
+    held_out = _spread(dataset.validation, _POINTS)
+    samples = model.priors["style"].sample(_SAMPLES, seed=(0, 0)).numpy()
+    category = None
+    if model.category:
+        names = list(dataset.classes)
+        if model.category == "cluster":
+            found = evaluator.cluster_names(dataset.validation)
+            names = [
+                f"{index}: {dataset.classes[name]}" if name >= 0 else f"{index}"
+                for index, name in enumerate(found)
+            ]
+        category = {"part": f"{model.category}_probabilities", "names": names}
+    return {
+        "shape": model.example_shape,
+        "input": model.observation.name,
+        "parts": model.parts,
+        "inferred": [*model.inferred],
+        "told": f"{model.tells}_probabilities" if model.tells else None,
+        "told_names": category["names"] if category else list(dataset.classes),
+        "category": category,
+        "style_limit": float(np.abs(samples).max()),
+        "classes": list(dataset.classes),
+        "examples": min(_EXAMPLES, len(dataset.validation.x)),
+        "map": _map(model, evaluator.predict(held_out), held_out.y, samples),
+    }
+
+
+def _map(model, predictions, labels, samples):
+    """The plane of 2-D codes, or of 2-D representations; None of other models."""
+    if model.parts["style"] != 2:
+        return None
+    heads = model.cluster_heads.numpy() if "representation" in predictions else None
+    points = predictions["style" if heads is None else "representation"]
+    prior, extent = model.priors["style"], 1.1 * np.abs(samples).max()
+    contours = figures.contours(samples, lambda z: prior.log_prob(z).numpy(), extent)
+    centres = np.zeros((1, 2)) if heads is None else heads
+    outlines = [line + centre for centre in centres for line in contours]
+    limit = 1.05 * np.abs(np.concatenate([points, *outlines])).max()
+    return {
+        "limit": float(limit),
+        "points": points.round(3).tolist(),
+        "labels": labels.tolist(),
+        "outlines": [line.round(3).tolist() for line in outlines],
+        "heads": None if heads is None else heads.tolist(),
+    }

@@ -1,0 +1,352 @@
+"""The page to explore a run: how it is made and served, and what it does in a real browser."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import shutil
+import threading
+import urllib.error
+import urllib.request
+
+from conftest import SMOKE
+from conftest import bars
+from conftest import launch
+import numpy as np
+from PIL import Image
+import pytest
+import tensorflow as tf
+
+from keras_aae import errors
+from keras_aae import explore
+from keras_aae import page
+
+SIDE = 12
+
+
+@pytest.fixture(scope="module")
+def packages():
+    try:
+        return page.runtime()
+    except errors.UserError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+    if not path:
+        pytest.skip("no Chromium on the PATH")
+    with api.sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        yield playwright.chromium.launch(executable_path=path, args=arguments)
+
+
+def train(folder, dataset, *flags):
+    """A run's directory `run` in a folder, and its export."""
+    arguments = (f"--dataset={dataset}", *SMOKE, *flags, "--run_dir=run", "--export_dir=models")
+    done = launch(*arguments, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def semisup(bars_npz, tmp_path_factory):
+    return train(tmp_path_factory.mktemp("semisup"), bars_npz, "--network=mlp", "--updates=60")
+
+
+@pytest.fixture(scope="module")
+def semisup_page(semisup, packages):
+    return export_page(semisup)
+
+
+@pytest.fixture(scope="module")
+def dimreduce_page(bars_npz, tmp_path_factory, packages):
+    flags = ("--network=mlp", "--model=dimreduce")
+    return export_page(train(tmp_path_factory.mktemp("dimreduce"), bars_npz, *flags))
+
+
+def export_page(folder):
+    """The page of a run, made by the command."""
+    with contextlib.chdir(folder):
+        assert explore.main(["--run_dir=run", "--export_page=page"]) == 0
+    return folder / "page"
+
+
+class Shown:
+    """A page in the browser, all of whose requests are kept."""
+
+    def __init__(self, browser, folder, **settings):
+        self.server = explore.serve(folder)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.page = browser.new_page(viewport={"width": 1250, "height": 900}, **settings)
+        self.requests, self.faults = [], []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.address = f"http://127.0.0.1:{self.server.server_port}/"
+        self.page.goto(self.address)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.page.close()
+        self.server.shutdown()
+        self.server.server_close()
+
+    def ready(self):
+        """Waits until what is shown is up to date."""
+        self.page.wait_for_selector("body[data-state=ready]")
+
+    def open(self, name, content):
+        """Opens a picture, and waits until the model has seen it."""
+        self.ready()
+        self.page.evaluate("document.body.dataset.state = 'opening'")
+        file = {"name": name, "mimeType": "image/png", "buffer": content}
+        self.page.set_input_files("#picture", file)
+
+    def pixels(self, canvas):
+        """The grey levels that a canvas of the model's size shows, uint8 [1, SIDE, SIDE, 1]."""
+        rgba = self.page.evaluate(
+            "id => [...document.getElementById(id).getContext('2d')"
+            f".getImageData(0, 0, {SIDE}, {SIDE}).data]",
+            canvas,
+        )
+        return np.array(rgba, np.uint8).reshape(1, SIDE, SIDE, 4)[..., :1]
+
+    def answer(self):
+        self.ready()
+        return self.page.inner_text("#answer")
+
+    def sliders(self):
+        self.ready()
+        return [float(each.input_value()) for each in self.page.locator("#code input").all()]
+
+
+def png(image):
+    buffer = io.BytesIO()
+    Image.fromarray(image[..., 0]).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_the_page_tells_what_the_saved_model_tells(semisup_page, browser):
+    signatures = tf.saved_model.load(str(semisup_page.parent / "models/semisup/1")).signatures
+
+    def expected(image):
+        outputs = signatures["classify"](image=tf.constant(image))
+        share = float(outputs["class_probabilities"].numpy().max())
+        return f"{int(outputs['class'][0])} ({100 * share:.1f} %)", outputs["style"].numpy()[0]
+
+    with Shown(browser, semisup_page) as shown:
+        for image in bars(60, seed=1)[0][:6]:
+            shown.open("image.png", png(image))
+            answer, style = expected(image[None])
+            assert shown.answer() == answer
+            np.testing.assert_array_equal(shown.pixels("seen"), image[None])
+            np.testing.assert_allclose(shown.sliders(), style, atol=0.02)
+            code = signatures["encode"](image=tf.constant(image[None]))
+            decoded = signatures["decode"](**code)["image"].numpy()
+            np.testing.assert_allclose(shown.pixels("decoded") / 255, decoded, atol=0.01)
+
+        box = shown.page.locator("#pad").bounding_box()
+        before = shown.pixels("seen")
+        shown.page.mouse.move(box["x"] + 60, box["y"] + 40)
+        shown.page.mouse.down()
+        shown.page.mouse.move(box["x"] + 200, box["y"] + 60, steps=5)
+        shown.page.mouse.move(box["x"] + 120, box["y"] + 240, steps=5)
+        shown.page.mouse.up()
+        shown.ready()
+        drawn = shown.pixels("seen")
+        assert (drawn != before).any()
+        assert shown.answer() == expected(drawn)[0]
+
+        assert not shown.faults
+        outside = [url for url in shown.requests if not url.startswith((shown.address, "data:"))]
+        assert not [url for url in outside if not url.startswith(f"blob:{shown.address}")]
+
+
+def test_a_drawing_is_scaled_and_centred_unless_asked_not_to(semisup_page, browser):
+    with Shown(browser, semisup_page) as shown:
+        shown.ready()
+        shown.page.click("#clear")
+        shown.ready()
+        assert not shown.pixels("seen").any()
+        box = shown.page.locator("#pad").bounding_box()
+        corner = {"x": box["x"] + 20, "y": box["y"] + 20}
+        shown.page.mouse.move(**corner)
+        shown.page.mouse.down()
+        shown.page.mouse.move(corner["x"] + 60, corner["y"] + 60, steps=4)
+        shown.page.mouse.up()
+        shown.ready()
+        ink = shown.pixels("seen")[0, ..., 0].astype(float)
+        centre = [(ink * place).sum() / ink.sum() for place in np.indices(ink.shape)]
+        np.testing.assert_allclose(centre, (SIDE - 1) / 2, atol=0.2)
+        extent = (ink > 64).any(axis=0).sum()
+        assert abs(extent - 20 / 28 * SIDE) <= 1.5
+        shown.page.uncheck("#centre")
+        shown.ready()
+        ink = shown.pixels("seen")[0, ..., 0]
+        assert ink[: SIDE // 2, : SIDE // 2].any() and not ink[SIDE // 2 :].any()
+
+
+def test_it_is_usable_from_the_keyboard_alone(semisup_page, browser):
+    with Shown(browser, semisup_page) as shown:
+        keys = shown.page.keyboard
+        shown.ready()
+        shown.page.focus("#pad")
+        keys.press("Delete")
+        shown.ready()
+        assert not shown.pixels("seen").any()
+        for key in (" ", *["ArrowDown"] * 3, *["ArrowRight"] * 2, " ", "ArrowLeft"):
+            keys.press(key)
+        shown.ready()
+        assert shown.pixels("seen").any()
+
+        shown.page.focus("#plane")
+        keys.press("ArrowRight")
+        before = shown.sliders()
+        keys.press("ArrowRight")
+        after = shown.sliders()
+        assert after[0] > before[0] and after[1] == pytest.approx(before[1])
+
+        shown.page.locator("#code input").nth(1).focus()
+        keys.press("End")
+        assert shown.sliders()[1] == pytest.approx(
+            json.loads((semisup_page / "model.json").read_text())["style_limit"], rel=0.01
+        )
+
+        example = shown.page.get_by_label("Example 3")
+        example.focus()
+        keys.press("Enter")
+        shown.ready()
+        assert shown.pixels("seen").max() > 200
+
+        every = shown.page.locator("#each button")
+        every.nth(2).focus()
+        keys.press("Enter")
+        shown.ready()
+        assert every.nth(2).get_attribute("aria-pressed") == "true"
+        assert every.count() == 3
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_point_of_the_plane_is_decoded_under_the_pointer(
+    dimreduce_page, browser, scheme, tmp_path
+):
+    about = json.loads((dimreduce_page / "model.json").read_text())["map"]
+    signatures = tf.saved_model.load(str(dimreduce_page.parent / "models/semisup/1")).signatures
+    with Shown(browser, dimreduce_page, color_scheme=scheme) as shown:
+        shown.ready()
+        box = shown.page.locator("#plane").bounding_box()
+        x, y = about["heads"][1]
+        place = (x / about["limit"] + 1) / 2, (1 - y / about["limit"]) / 2
+        shown.page.mouse.move(
+            box["x"] + place[0] * box["width"], box["y"] + place[1] * box["height"]
+        )
+        np.testing.assert_allclose(shown.sliders(), 0, atol=0.05 * about["limit"])
+        code = {"class_probabilities": tf.one_hot([1], 3), "style": tf.zeros([1, 2])}
+        head = signatures["decode"](**code)["image"].numpy()
+        np.testing.assert_allclose(shown.pixels("decoded") / 255, head, atol=0.05)
+        ground = shown.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        brightness = int(re.search(r"\d+", ground).group())
+        assert brightness > 200 if scheme == "light" else brightness < 60
+        shown.page.screenshot(path=tmp_path / "page.png")
+        with Image.open(tmp_path / "page.png") as picture:
+            assert len(picture.convert("RGB").getcolors(1 << 20)) > 100
+
+
+def test_a_file_that_is_no_picture_gets_a_clear_line(semisup_page, browser):
+    with Shown(browser, semisup_page) as shown:
+        shown.open("noise.png", bytes(range(256)))
+        shown.page.wait_for_selector("[role=alert]:not(:empty)")
+        assert shown.page.inner_text("[role=alert]").startswith("noise.png: not a picture")
+        shown.page.get_by_label("Example 1", exact=True).click()
+        assert shown.answer()
+
+
+def test_a_page_whose_model_is_damaged_says_so(semisup_page, browser, tmp_path):
+    folder = tmp_path / "damaged"
+    shutil.copytree(semisup_page, folder)
+    (folder / "decode.tflite").write_bytes(bytes(range(256)))
+    with Shown(browser, folder) as shown:
+        shown.page.wait_for_selector("body[data-state=failed]")
+        assert "can't be loaded" in shown.page.inner_text("[role=alert]")
+
+
+def test_only_this_machine_is_served(tmp_path):
+    (tmp_path / "core.wasm").write_bytes(b"wasm")
+    with explore.serve(tmp_path) as server:
+        assert server.server_address[0] == "127.0.0.1"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        with urllib.request.urlopen(f"{address}core.wasm") as answer:
+            assert answer.headers["Content-Type"] == "application/wasm"
+        for path in ("gone.html", "../../../../etc/passwd"):
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(address + path)
+        with pytest.raises(errors.UserError, match="can't be served on"):
+            explore.serve(tmp_path, server.server_port)
+        server.shutdown()
+
+
+def fake_npm(folder, script):
+    """An npm of two lines in a folder; returns the folder."""
+    folder.mkdir(exist_ok=True)
+    (folder / "npm").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "npm").chmod(0o755)
+    return folder
+
+
+def test_the_runtime_is_installed_once(tmp_path, monkeypatch):
+    script = 'mkdir -p node_modules/@litertjs/core && echo once >> "$COUNT"'
+    path = fake_npm(tmp_path / "bin", script)
+    monkeypatch.setenv("PATH", f"{path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("COUNT", str(tmp_path / "count"))
+    for _ in range(2):
+        assert (page.runtime(tmp_path / "cache") / "core").is_dir()
+    assert (tmp_path / "count").read_text() == "once\n"
+
+
+def test_without_npm_or_a_network_one_clear_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(fake_npm(tmp_path / "bin", "echo no route >&2; exit 1")))
+    with pytest.raises(errors.UserError, match=r"npm install: failed, no network\? \(no route\)"):
+        page.runtime(tmp_path / "cache")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(errors.UserError, match="npm: not found"):
+        page.runtime(tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda run: shutil.rmtree(run), "not the settings of a run"),
+        (lambda run: (run / "results.json").unlink(), "not finished"),
+        (lambda run: (run / "results.json").write_text("{"), "damaged"),
+        (lambda run: shutil.rmtree(run.parent / "models"), "--mode=export first"),
+        (lambda run: shutil.rmtree(run / "checkpoints"), "no checkpoint"),
+    ],
+)
+def test_a_run_that_lacks_something_gets_one_clear_line(
+    semisup, tmp_path, monkeypatch, capsys, damage, message
+):
+    monkeypatch.setattr(page, "runtime", lambda: tmp_path)
+    monkeypatch.chdir(shutil.copytree(semisup, tmp_path / "copy"))
+    damage(tmp_path / "copy/run")
+    assert explore.main(["--run_dir=run", "--export_page=page"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_feature_vectors_have_no_page(tmp_path):
+    from test_models import make
+
+    from keras_aae import data
+
+    model = make("aae")
+    model.example_shape = (7,)
+    split = data.Split(*bars(10))
+    dataset = data.Dataset(split, split, split, ("low", "middle", "high"))
+    with pytest.raises(errors.UserError, match="expected a model of images"):
+        page.build(model, dataset, {}, tmp_path, tmp_path, tmp_path / "page")
