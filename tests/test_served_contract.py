@@ -153,6 +153,28 @@ def test_a_bad_request_gets_its_code_and_the_server_stays_up(served, inputs, spe
     np.testing.assert_array_equal(answer["class"], stable.classify(IMAGE)["class"])
 
 
+def test_no_images_get_no_classes_or_a_clear_refusal(served):
+    """The real server's batching refuses a batch of size zero, a server without it does not."""
+    _, address, rest = served
+    try:
+        assert predict(address, {"image": IMAGE[:0]})["class"].shape == (0,)
+    except grpc.RpcError as error:
+        assert error.code().name == "INVALID_ARGUMENT"
+    body = {"signature_name": "classify", "inputs": {"image": []}}
+    answer = requests.post(f"http://{rest}/v1/models/digits:predict", json=body, timeout=30)
+    assert answer.status_code == 400 and answer.json()["error"]
+    assert predict(address, {"image": IMAGE})["class"].shape == (2,)
+
+
+def test_an_image_too_large_to_receive_is_refused(served):
+    """The real server takes messages of any size, and then finds the shape wrong."""
+    _, address, _ = served
+    with pytest.raises(grpc.RpcError) as caught:
+        predict(address, {"image": np.zeros((1, 4000, 4000, 1), np.uint8)})
+    assert caught.value.code().name in ("RESOURCE_EXHAUSTED", "INVALID_ARGUMENT")
+    assert predict(address, {"image": IMAGE})["class"].shape == (2,)
+
+
 def test_metadata_and_status(served):
     _, address, _ = served
     with grpc.insecure_channel(address) as channel:
@@ -196,6 +218,8 @@ def test_rest_in_rows_and_in_columns(served):
         ("digits:predict", b"\x00\xff random", 400),
         ("digits:predict", b'{"signature_name": "classify", "instances": [[1, 2]]}', 400),
         ("digits:predict", b'{"signature_name": "classify"}', 400),
+        ("digits:predict", b'{"signature_name": "classify", "instances": ["seven"]}', 400),
+        ("digits:predict", b'{"instances": [%s]}' % str([[[0]] * 900] * 900).encode(), 400),
         ("letters:predict", b'{"instances": [1]}', 404),
     ],
 )
