@@ -63,6 +63,7 @@ def build(run_dir: str, data_dir: str, folder: pathlib.Path) -> None:
     from keras_aae import page
     from keras_aae import run_directory
 
+    print(f"making the page of {run_dir} ...", flush=True)
     packages = page.runtime()
     directory = run_directory.RunDirectory(run_dir)
     results = directory.read_results()

@@ -6,10 +6,15 @@ import json
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 
+from conftest import ROOT
 from conftest import SMOKE
 from conftest import bars
 from conftest import launch
@@ -17,9 +22,15 @@ import numpy as np
 from PIL import Image
 import pytest
 import tensorflow as tf
+from test_models import SMALL
+from test_models import make
 
+from keras_aae import data
 from keras_aae import errors
+from keras_aae import evaluation
 from keras_aae import explore
+from keras_aae import export
+from keras_aae import models
 from keras_aae import page
 
 SIDE = 12
@@ -107,14 +118,14 @@ class Shown:
         file = {"name": name, "mimeType": "image/png", "buffer": content}
         self.page.set_input_files("#picture", file)
 
-    def pixels(self, canvas):
-        """The grey levels that a canvas of the model's size shows, uint8 [1, SIDE, SIDE, 1]."""
+    def pixels(self, canvas, channels=1):
+        """What a canvas of the model's size shows, uint8 [1, SIDE, SIDE, channels]."""
         rgba = self.page.evaluate(
             "id => [...document.getElementById(id).getContext('2d')"
             f".getImageData(0, 0, {SIDE}, {SIDE}).data]",
             canvas,
         )
-        return np.array(rgba, np.uint8).reshape(1, SIDE, SIDE, 4)[..., :1]
+        return np.array(rgba, np.uint8).reshape(1, SIDE, SIDE, 4)[..., :channels]
 
     def answer(self):
         self.ready()
@@ -127,7 +138,7 @@ class Shown:
 
 def png(image):
     buffer = io.BytesIO()
-    Image.fromarray(image[..., 0]).save(buffer, "PNG")
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -231,6 +242,31 @@ def test_it_is_usable_from_the_keyboard_alone(semisup_page, browser):
         assert every.count() == 3
 
 
+def test_clusters_of_coloured_images_are_told_and_named(browser, packages, tmp_path):
+    grey, labels = bars(30)
+    images = np.concatenate([grey, 255 - grey, grey // 2], axis=-1)
+    split = data.Split(images, labels)
+    dataset = data.Dataset(split, split, split, ("low", "middle", "high"))
+    model = models.get("clustering")((SIDE, SIDE, 3), num_clusters=4, network=SMALL)
+    saved_model = export.export(model, tmp_path / "models")
+    results = {"name": "bars", "model": "clustering", "dataset": "bars", "labels_given": 0}
+    folder = tmp_path / "page"
+    page.build(model, dataset, {**results, "test": None}, saved_model, packages, folder)
+    with Shown(browser, folder) as shown:
+        shown.open("image.png", png(images[4]))
+        answer = model.classify(images[4:5])
+        number, share = (
+            int(answer["cluster"][0]),
+            float(tf.reduce_max(answer["cluster_probabilities"])),
+        )
+        names = evaluation.Evaluator(model).cluster_names(split)
+        name = f": {dataset.classes[names[number]]}" if names[number] >= 0 else ""
+        assert shown.answer() == f"{number}{name} ({100 * share:.1f} %)"
+        np.testing.assert_array_equal(shown.pixels("seen", 3), images[4:5])
+        decoded = model(images[4:5]).numpy()
+        np.testing.assert_allclose(shown.pixels("decoded", 3) / 255, decoded, atol=0.01)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_point_of_the_plane_is_decoded_under_the_pointer(
     dimreduce_page, browser, scheme, tmp_path
@@ -273,6 +309,32 @@ def test_a_page_whose_model_is_damaged_says_so(semisup_page, browser, tmp_path):
     with Shown(browser, folder) as shown:
         shown.page.wait_for_selector("body[data-state=failed]")
         assert "can't be loaded" in shown.page.inner_text("[role=alert]")
+
+
+def test_the_command_opens_the_browser_and_ends_with_ctrl_c(semisup, packages, tmp_path):
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.part && mv {opened}.part {opened}\n')
+    browser.chmod(0o755)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "keras_aae.explore", "--run_dir=run"],
+        cwd=semisup,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "BROWSER": str(browser)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not opened.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        address = opened.read_text().strip()
+        with urllib.request.urlopen(address) as answer:
+            assert "semisup" in answer.read().decode()
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert f"page       {address} (Ctrl-C ends it)" in output
 
 
 def test_only_this_machine_is_served(tmp_path):
@@ -340,10 +402,6 @@ def test_a_run_that_lacks_something_gets_one_clear_line(
 
 
 def test_feature_vectors_have_no_page(tmp_path):
-    from test_models import make
-
-    from keras_aae import data
-
     model = make("aae")
     model.example_shape = (7,)
     split = data.Split(*bars(10))
