@@ -1,8 +1,10 @@
 """The .tflite files of exports, and the classifier that runs them without TensorFlow."""
 
 import os
+import struct
 import subprocess
 import sys
+import zlib
 
 from ai_edge_litert import interpreter
 from conftest import ROOT
@@ -152,6 +154,7 @@ def test_a_picture_is_classified_without_tensorflow(semisup, tmp_path):
         ("classify-float32.tflite", "gone.png", "gone.png: not a readable image"),
         ("classify-float32.tflite", "random.tflite", "random.tflite: not a readable image"),
         ("classify-float32.tflite", "cut.png", "cut.png: not a readable image"),
+        ("classify-float32.tflite", "huge.png", "huge.png: not a readable image"),
     ],
 )
 def test_a_mistake_at_the_edge_gets_one_clear_line(
@@ -162,6 +165,9 @@ def test_a_mistake_at_the_edge_gets_one_clear_line(
     Image.fromarray(np.zeros((50, 40), np.uint8)).save(folder / "fine.png")
     whole = (folder / "fine.png").read_bytes()
     (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
+    size = b"IHDR" + struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)
+    head = b"\x89PNG\r\n\x1a\n\0\0\0\r" + size + struct.pack(">I", zlib.crc32(size))
+    (folder / "huge.png").write_bytes(head)
     assert edge.main([str(folder / model_name), str(folder / image_name)]) == 2
     assert message in capsys.readouterr().err
 
