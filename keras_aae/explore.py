@@ -8,6 +8,7 @@ The page is local: served to this machine alone, it asks nothing of any other.
 
 import argparse
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 import functools
 from http import server
@@ -100,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"keras_aae: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        pass
+        print("keras_aae: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -111,7 +113,8 @@ def _show(given):
         address = f"http://127.0.0.1:{local.server_port}/"
         print(f"page       {address} (Ctrl-C ends it)", flush=True)
         webbrowser.open(address)
-        local.serve_forever()
+        with contextlib.suppress(KeyboardInterrupt):
+            local.serve_forever()
 
 
 if __name__ == "__main__":

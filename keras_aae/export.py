@@ -62,10 +62,8 @@ def _write(model, path):
         name: archive.add_endpoint(name, signature.function, signature.inputs)
         for name, signature in signatures.items()
     }
-    default = next(name for name in ("classify", "cluster", "encode") if name in signatures)
-    archive.add_endpoint(
-        "serving_default", signatures[default].function, signatures[default].inputs
-    )
+    default = signatures[model.default_signature]
+    archive.add_endpoint("serving_default", default.function, default.inputs)
     archive.write_out(str(path), verbose=False)
     return {
         name: {

@@ -95,12 +95,11 @@ def build(
         raise errors.UserError(
             f"--run_dir: expected a model of images. Received: examples of {model.example_shape}"
         )
-    told = {"class": "classify", "cluster": "cluster", None: "encode"}[model.tells]
     about = _describe(model, dataset, results)
     examples = _spread(dataset.validation, _EXAMPLES).x
     with run_directory.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for name, use in (("encode", told), ("decode", "decode")):
+        for name, use in (("encode", model.default_signature), ("decode", "decode")):
             content = conversion.for_browser(saved_model, use)
             (folder / f"{name}.tflite").write_bytes(content)
         (folder / "examples.png").write_bytes(_png(np.concatenate(examples, axis=1)))

@@ -143,6 +143,17 @@ def test_the_scatter_draws_codes_by_class_over_the_contours(prior):
     assert picture.axes[0].collections[-1].get_paths()
 
 
+def test_the_contours_of_a_gaussian_are_circles_of_half_nine_tenths_and_all_but_a_hundredth():
+    gaussian = priors.get("gaussian", 2)
+    samples = gaussian.sample(100_000, seed=(0, 1)).numpy()
+    lines = figures.contours(samples, lambda z: gaussian.log_prob(z).numpy(), 5.0)
+    radii = sorted(np.hypot(*line.T).mean() for line in lines)
+    # |z|^2 is exponential with mean 2: a share p lies within sqrt(-2 log(1 - p)).
+    np.testing.assert_allclose(radii, [1.1774, 2.1460, 3.0349], rtol=0.02)
+    for line in lines:
+        assert np.ptp(np.hypot(*line.T)) < 0.01
+
+
 @pytest.mark.parametrize("name", models.NAMES)
 @pytest.mark.parametrize("style_size", [2, 3])
 def test_every_model_has_its_gallery(name, style_size):

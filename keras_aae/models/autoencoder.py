@@ -228,6 +228,11 @@ class Autoencoder(keras.Model):
         }
         return signatures | floats
 
+    @property
+    def default_signature(self) -> str:
+        """The signature that says most of an example: `classify`, `cluster` or `encode`."""
+        return {"class": "classify", "cluster": "cluster", None: "encode"}[self.tells]
+
     def _signatures(self, example):
         """The signatures that take examples of that spec."""
         name = self.observation.name
@@ -256,8 +261,7 @@ class Autoencoder(keras.Model):
                 lambda *inputs: {name: self.transfer(*inputs)}, [example, *category]
             )
         if self.tells:
-            told = {"class": "classify", "cluster": "cluster"}[self.tells]
-            signatures[told] = Signature(self.classify, [example])
+            signatures[self.default_signature] = Signature(self.classify, [example])
         return signatures
 
     @tf.function(reduce_retracing=True)
