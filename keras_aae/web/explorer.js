@@ -86,11 +86,16 @@ class Pad {
     this.canvas.height = height * RASTER;
     this.strokes = [];
     this.picture = null;
-    this.pen = {x: width / 2, y: height / 2, down: false};
+    this.pen = {x: width / 2, y: height / 2, down: false, shown: false};
     this.canvas.addEventListener('pointerdown', (event) => this.press(event));
     this.canvas.addEventListener('pointermove', (event) => this.drag(event));
     this.canvas.addEventListener('keydown', (event) => this.key(event));
-    for (const name of ['focus', 'blur']) this.canvas.addEventListener(name, () => this.draw());
+    for (const name of ['focus', 'blur']) {
+      this.canvas.addEventListener(name, () => {
+        this.pen.shown = this.canvas.matches(':focus-visible');
+        this.draw();
+      });
+    }
     $('clear').addEventListener('click', () => this.clear());
     $('invert').addEventListener('click', () => this.show(this.pixels().map((value) => 255 - value)));
     $('centre').addEventListener('change', () => this.changed());
@@ -145,7 +150,7 @@ class Pad {
   press(event) {
     if (event.button) return;
     this.canvas.setPointerCapture(event.pointerId);
-    this.pen.down = false;
+    this.pen.down = this.pen.shown = false;
     this.begin(this.at(event));
   }
 
@@ -170,6 +175,7 @@ class Pad {
       return;
     }
     event.preventDefault();
+    pen.shown = true;
     this.draw();
   }
 
@@ -199,7 +205,7 @@ class Pad {
     } else {
       stroke(context, this.strokes);
     }
-    if (document.activeElement === this.canvas) {
+    if (this.pen.shown) {
       context.strokeStyle = this.pen.down ? '#ff7f0e' : '#7db8ea';
       context.lineWidth = 2;
       context.beginPath();
