@@ -113,9 +113,9 @@ class Config:
         choices=("deterministic", "gaussian", "universal"),
     )
     input_noise: float = _setting(
-        0.3,
-        "Standard deviation of the noise on the encoder's input in training, where pixels are in "
-        "[0, 1].",
+        0.0,
+        "Standard deviation of the noise on the encoder's input in training (the paper: 0.3), "
+        "where pixels are in [0, 1].",
         low=0,
     )
     discriminator_noise: float = _setting(

@@ -48,7 +48,7 @@ def train(strategy, name, updates=3, **settings):
 @pytest.mark.parametrize("name", models.NAMES)
 @pytest.mark.parametrize("update", ["joint", "sequential"])
 def test_one_and_two_replicas_make_equal_updates(name, update, monkeypatch):
-    settings = {"update": update, "input_noise": 0.0}
+    settings = {"update": update}
     if issubclass(models.get(name), categorical.CategoricalAAE):
         settings["views"] = augmentation.Affine(0, 0, 0, 0)
     if name == "vae":
@@ -62,7 +62,7 @@ def test_one_and_two_replicas_make_equal_updates(name, update, monkeypatch):
 
 
 def test_batch_statistics_are_those_of_the_global_batch():
-    settings = {"network": networks.CONV, "input_noise": 0.0, "discriminator_noise": 0.0}
+    settings = {"network": networks.CONV, "discriminator_noise": 0.0}
     one = train(tf.distribute.get_strategy(), "aae", updates=1, **settings)
     two = train(two_replicas(), "aae", updates=1, **settings)
     for first, second in zip(one.encoder.variables, two.encoder.variables, strict=True):

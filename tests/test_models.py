@@ -336,6 +336,26 @@ def test_a_categorical_model_trains_on_two_views_of_each_example(name):
     assert "agreement" not in {phase.name for phase in alone.phases}
 
 
+def test_the_views_of_a_feature_vector_differ_by_noise_of_its_own_scale():
+    x = tf.zeros([500, 4])
+    batch = base.Batch(x, tf.fill([500], -1), autoencoder.Seeds(0, tf.constant(0), 0))
+    seen = observation.Features(np.zeros(4), np.ones(4))
+    model = models.get("clustering")((4,), num_clusters=3, network="mlp", observation=seen)
+    first, second = np.split(model.augment(batch).x.numpy(), 2)
+    for difference, stddev in ((first, 0.3), (second, 0.3), (first - second, 0.3 * np.sqrt(2))):
+        assert difference.std() == pytest.approx(stddev, rel=0.05)
+
+
+def test_input_noise_reaches_what_the_encoder_sees_in_training_alone():
+    x, y = tf.constant(bars(8)[0] / 255.0, tf.float32), tf.zeros([8], tf.int32)
+    batch = base.Batch(x, y, autoencoder.Seeds(0, tf.constant(0), 0))
+    clean, noisy = (make("aae", input_noise=noise) for noise in (0.0, 0.5))
+    expected = clean.encode(bars(8)[0])["style"]
+    np.testing.assert_allclose(clean._training_code(batch)["style"], expected, atol=1e-5)
+    assert np.abs(noisy._training_code(batch)["style"] - expected).mean() > 0.05
+    np.testing.assert_allclose(noisy.encode(bars(8)[0])["style"], expected, atol=1e-5)
+
+
 def test_agreement_compares_the_first_view_with_the_second():
     model = make("clustering")
     sure = tf.one_hot([0, 1, 2, 3], 4)

@@ -59,7 +59,8 @@ class PhasedAutoencoder(autoencoder.Autoencoder):
 
     Args:
         update: `joint` or `sequential`.
-        input_noise: Standard deviation of the noise on the encoder's input in training.
+        input_noise: Standard deviation of the noise on the encoder's input in training. Codes that
+            match their prior with it shrink where there is none, in evaluation.
         reconstruction_weight: Weight of the reconstruction loss, a mean over pixels.
         **kwargs: As `autoencoder.Autoencoder`.
 
@@ -79,7 +80,7 @@ class PhasedAutoencoder(autoencoder.Autoencoder):
         self,
         *args,
         update: str = "joint",
-        input_noise: float = 0.3,
+        input_noise: float = 0.0,
         reconstruction_weight: float = 3.0,
         **kwargs,
     ):

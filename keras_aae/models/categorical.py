@@ -9,6 +9,8 @@ from keras_aae.models import aae
 from keras_aae.models import autoencoder
 from keras_aae.models import base
 
+_JITTER = 0.3  # Standard deviation of a view of a standardised feature vector.
+
 
 class CategoricalAAE(aae.AdversarialAutoencoder):
     """The encoder gives a category q(y|x), of the kind that the variant `tells`, and a style z.
@@ -26,8 +28,8 @@ class CategoricalAAE(aae.AdversarialAutoencoder):
         num_categories: The number of classes or clusters.
         agreement_weight: Weight of the agreement; with 0 there is one view of each example and
             nothing but the paper's losses.
-        views: How far the views of an image may go from it. The views of a feature vector differ by
-            their input noise alone.
+        views: How far the views of an image may go from it. Those of a feature vector have Gaussian
+            noise of 0.3 of a standard deviation.
         **kwargs: As `aae.AdversarialAutoencoder` and `base.PhasedAutoencoder`.
 
     Raises:
@@ -78,6 +80,8 @@ class CategoricalAAE(aae.AdversarialAutoencoder):
         views = [batch.x, batch.x]
         if len(self.example_shape) == 3:
             views = [augmentation.affine(view, batch.seeds(), self.views) for view in views]
+        else:
+            views = [batch.seeds.noise(view, _JITTER) for view in views]
         return batch._replace(x=tf.concat(views, axis=0), y=tf.tile(batch.y, [2]))
 
     def agreement(self, batch: base.Batch, code: autoencoder.Code) -> tf.Tensor:
