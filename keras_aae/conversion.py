@@ -43,7 +43,7 @@ def convert(
         `error_rate` on all held-out examples. Of a file that can't be made only the `fault`.
 
     Raises:
-        UserError: there is no such export, or the files can't be written.
+        UserError: the files can't be written.
     """
     signatures = tf.saved_model.load(str(saved_model)).signatures
     held_out = dataset.test if len(dataset.test.x) else dataset.validation
