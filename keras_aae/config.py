@@ -115,7 +115,7 @@ class Config:
     input_noise: float = _setting(
         0.0,
         "Standard deviation of the noise on the encoder's input in training, where pixels are in "
-        "[0, 1]. The paper's is 0.3, which finds better clusters where there are no labels.",
+        "[0, 1]; the paper's is 0.3.",
         low=0,
     )
     discriminator_noise: float = _setting(

@@ -52,8 +52,17 @@ def runtime(cache: pathlib.Path | None = None) -> pathlib.Path:
             with tempfile.TemporaryDirectory(dir=cache) as unfinished:
                 shutil.copy(_WEB / "package.json", unfinished)
                 _npm_install(unfinished)
-                os.rename(pathlib.Path(unfinished) / "node_modules", place)
+                _keep(pathlib.Path(unfinished) / "node_modules", place)
     return place / "@litertjs"
+
+
+def _keep(made, place):
+    """Renames a folder into its place, unless another process was faster."""
+    try:
+        made.rename(place)
+    except OSError:
+        if not place.exists():
+            raise
 
 
 def _npm_install(folder):
@@ -120,9 +129,9 @@ def _copy_runtime(packages, folder):
     wasm.mkdir(parents=True, exist_ok=True)
     shutil.copy(packages / "core/dist/index.js", folder / "core.js")
     shutil.copy(packages / "wasm-utils/dist/index.js", folder / "wasm-utils.js")
-    for build in _BUILDS:
+    for name in _BUILDS:
         for suffix in ("js", "wasm"):
-            shutil.copy(packages / f"core/wasm/{build}.{suffix}", wasm)
+            shutil.copy(packages / f"core/wasm/{name}.{suffix}", wasm)
 
 
 def _png(image):

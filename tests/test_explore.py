@@ -371,6 +371,18 @@ def test_the_runtime_is_installed_once(tmp_path, monkeypatch):
     assert (tmp_path / "count").read_text() == "once\n"
 
 
+def test_two_processes_may_install_the_runtime_at_once(tmp_path, monkeypatch):
+    script = 'mkdir -p node_modules/@litertjs/core "$PLACE/@litertjs/core"'
+    monkeypatch.setenv(
+        "PATH", f"{fake_npm(tmp_path / 'bin', script)}{os.pathsep}{os.environ['PATH']}"
+    )
+    version = json.loads((ROOT / "keras_aae/web/package.json").read_text())["dependencies"]
+    place = tmp_path / f"cache/litertjs-{version['@litertjs/core']}"
+    monkeypatch.setenv("PLACE", str(place))
+    assert page.runtime(tmp_path / "cache") == place / "@litertjs"
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [place.name]
+
+
 def test_without_npm_or_a_network_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(fake_npm(tmp_path / "bin", "echo no route >&2; exit 1")))
     with pytest.raises(errors.UserError, match=r"npm install: failed, no network\? \(no route\)"):

@@ -59,8 +59,8 @@ class PhasedAutoencoder(autoencoder.Autoencoder):
 
     Args:
         update: `joint` or `sequential`.
-        input_noise: Standard deviation of the noise on the encoder's input in training. Codes that
-            match their prior with it shrink where there is none, in evaluation.
+        input_noise: Standard deviation of the noise on the encoder's input in training; 2-D codes
+            that match their prior with it shrink in evaluation, where there is none.
         reconstruction_weight: Weight of the reconstruction loss, a mean over pixels.
         **kwargs: As `autoencoder.Autoencoder`.
 
