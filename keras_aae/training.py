@@ -12,13 +12,13 @@ import time
 
 import keras
 import tensorflow as tf
-import tqdm
 
 from keras_aae import config as config_lib
 from keras_aae import data
 from keras_aae import distribution
 from keras_aae import errors
 from keras_aae import evaluation
+from keras_aae import progress
 from keras_aae import run_directory
 from keras_aae.models import base
 
@@ -144,14 +144,7 @@ class Monitor(keras.callbacks.Callback):
         self._directory = directory
         self._checkpoints = checkpoints
         self._events = tf.summary.create_file_writer(str(directory.events))
-        self._bar = tqdm.tqdm(
-            total=config.updates,
-            initial=start,
-            unit="update",
-            desc=config.name,
-            mininterval=0.5 if sys.stderr.isatty() else 30,
-            dynamic_ncols=True,
-        )
+        self._bar = progress.bar(config.name, config.updates, "update", initial=start)
 
     def close(self):
         """Ends the progress bar and the events file."""

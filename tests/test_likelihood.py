@@ -47,11 +47,12 @@ def test_far_points_do_not_underflow():
     assert found[0, 0] == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_estimate_takes_the_bandwidth_that_is_best_on_validation():
+def test_the_estimate_takes_the_bandwidth_that_is_best_on_validation(capsys):
     images, _ = bars(40)
     found = likelihood.estimate(make("aae"), images[:20], images[20:], samples=30)
     bandwidths, nats = zip(*found["curve"], strict=True)
     assert bandwidths == likelihood.BANDWIDTHS
     assert found["bandwidth"] == bandwidths[int(np.argmax(nats))]
     assert found["standard_error"] > 0
+    assert "60/60" in capsys.readouterr().err
     assert found == likelihood.estimate(make("aae"), images[:20], images[20:], samples=30)

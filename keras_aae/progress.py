@@ -1,0 +1,24 @@
+"""The progress bar of whatever takes long."""
+
+import sys
+
+import tqdm
+
+
+def bar(description: str, total: int, unit: str, initial: int = 0) -> tqdm.tqdm:
+    """A progress bar on stderr; where that is no terminal, a line every half minute.
+
+    Args:
+        description: What it shows the progress of.
+        total: How many units there are.
+        unit: What is counted, in the singular.
+        initial: How many of them are done already.
+    """
+    return tqdm.tqdm(
+        desc=description,
+        total=total,
+        unit=unit,
+        initial=initial,
+        mininterval=0.5 if sys.stderr.isatty() else 30,
+        dynamic_ncols=True,
+    )
