@@ -1,10 +1,13 @@
 """Whole runs of the shipped flagfiles, made small, and of colour images."""
 
+import os
+
 from absl import flags
 import numpy as np
 from PIL import Image
 import pytest
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from keras_aae import data
 from keras_aae import errors
@@ -34,6 +37,9 @@ ONE_OF_EACH = {
     "dimreduce": "dimreduce_2d_100",
     "dimreduce_unsup": "dimreduce_2d_unsup",
 }
+
+
+BRIEF = ("--labels=100", "--updates=4", "--evaluate_every=2", "--validation=0.2")
 
 
 def test_smoke_is_a_valid_small_form_of_every_flagfile():
@@ -87,8 +93,7 @@ def test_the_whole_path_of_svhn_on_a_folder_of_coloured_digits(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     write_folder(tmp_path / "digits/train", *coloured_digits(300, seed=0))
     write_folder(tmp_path / "digits/test", *coloured_digits(60, seed=1))
-    small = ("--labels=100", "--updates=4", "--evaluate_every=2", "--validation=0.2")
-    config = read("--flagfile=svhn.cfg", "--dataset=digits", *small)
+    config = read("--flagfile=svhn.cfg", "--dataset=digits", *BRIEF)
     results = experiment.run(config)
     assert results["examples"] == {"train": 240, "validation": 60, "test": 60}
     loaded = tf.saved_model.load(results["export"])
@@ -99,6 +104,32 @@ def test_the_whole_path_of_svhn_on_a_folder_of_coloured_digits(tmp_path, monkeyp
     assert style.shape == (10, 20)
     for name in ("reconstructions", "style_against_class", "confusion"):
         assert (tmp_path / f"run/figures/{name}.png").stat().st_size > 0
+
+
+def write_svhn_metadata(data_dir, count):
+    """What TFDS knows of a prepared SVHN of `count` images a split, for a mock to make up."""
+    builder = tfds.builder("svhn_cropped", data_dir=data_dir)
+    files = tfds.core.ShardedFileTemplate(
+        data_dir=builder.data_dir, dataset_name=builder.name, filetype_suffix="tfrecord"
+    )
+    splits = [
+        tfds.core.SplitInfo(name=name, shard_lengths=[count], num_bytes=0, filename_template=files)
+        for name in ("train", "test")
+    ]
+    builder.info.set_splits(tfds.core.splits.SplitDict(splits))
+    os.makedirs(builder.data_dir)
+    builder.info.write_to_directory(builder.data_dir)
+
+
+def test_the_whole_path_of_svhn_on_the_mock_data_of_tfds(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_svhn_metadata(tmp_path / "tfds", 300)
+    config = read("--flagfile=svhn.cfg", f"--data_dir={tmp_path}/tfds", *BRIEF)
+    with tfds.testing.mock_data(num_examples=300, data_dir=tmp_path / "tfds"):
+        results = experiment.run(config)
+    assert results["examples"] == {"train": 240, "validation": 60, "test": 300}
+    assert 0 <= results["test"]["error_rate"] <= 1
+    assert (tmp_path / results["export"] / "saved_model.pb").exists()
 
 
 def test_a_run_without_its_export_says_so(tmp_path):
