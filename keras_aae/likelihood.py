@@ -9,6 +9,7 @@ the paper reports it.
 """
 
 from collections.abc import Iterable
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -28,7 +29,8 @@ def estimate(
 
     Args:
         model: The model to draw samples from.
-        validation: uint8 images [N, H, W, C], of which the first 1,000 choose the bandwidth.
+        validation: uint8 images [N, H, W, C]; evenly spaced ones, 1,000 at the most, choose the
+            bandwidth.
         test: uint8 images [M, H, W, C].
         samples: How many samples to draw; they are made in chunks and not kept.
 
@@ -38,7 +40,7 @@ def estimate(
         and validation nats for each of `BANDWIDTHS`.
     """
     with progress.bar("likelihood", 2 * samples, "sample") as bar:
-        choosing = _pixels(validation[:_CHOOSING])
+        choosing = _pixels(validation[:: math.ceil(len(validation) / _CHOOSING)])
         on_validation = parzen(_samples(model, samples, bar), choosing, BANDWIDTHS)
         curve = [float(value) for value in on_validation.mean(axis=1)]
         best = BANDWIDTHS[int(np.argmax(curve))]

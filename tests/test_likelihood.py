@@ -56,3 +56,11 @@ def test_the_estimate_takes_the_bandwidth_that_is_best_on_validation(capsys):
     assert found["standard_error"] > 0
     assert "60/60" in capsys.readouterr().err
     assert found == likelihood.estimate(make("aae"), images[:20], images[20:], samples=30)
+
+
+def test_the_bandwidth_is_chosen_on_images_from_all_of_validation(monkeypatch):
+    images, _ = bars(25)
+    model = make("aae")
+    spread = likelihood.estimate(model, images[:20:3], images[20:], samples=30)
+    monkeypatch.setattr(likelihood, "_CHOOSING", 8)
+    assert spread == likelihood.estimate(model, images[:20], images[20:], samples=30)
