@@ -60,7 +60,7 @@ def run(config: config_lib.Config) -> dict:
             try:
                 results = _run(config, directory, results)
             except KeyboardInterrupt as error:
-                again = f"{config.command()} --run_dir={directory.path}"
+                again = f"{config.command()} --mode={config.mode} --run_dir={directory.path}"
                 raise errors.UserError(
                     f"interrupted. To go on from the last checkpoint: {again}"
                 ) from error
@@ -89,7 +89,7 @@ def _run(config, directory, results):
         kept = {key: (results or {}).get(key) for key in ("export", "edge")}
         results = (
             _describe(config, dataset, model, checkpoints)
-            | _evaluate(config, evaluator, dataset)
+            | _evaluate(config, evaluator, dataset, directory)
             | kept
         )
     if config.mode in ("train", "export"):
@@ -228,7 +228,7 @@ def _machine():
     return f"{platform.machine()}, {os.cpu_count()} cores, {gpus} GPUs"
 
 
-def _evaluate(config, evaluator, dataset):
+def _evaluate(config, evaluator, dataset, directory):
     """The numbers of the held-out examples; see docs/RESULTS.md."""
     has_test = len(dataset.test.x) > 0
     held_out = dataset.test if has_test else dataset.validation
@@ -247,7 +247,7 @@ def _evaluate(config, evaluator, dataset):
             )
         samples = config.parzen_samples
         images = (dataset.validation.x, dataset.test.x)
-        numbers["likelihood"] = likelihood.estimate(evaluator.model, *images, samples)
+        numbers["likelihood"] = likelihood.estimate(evaluator.model, *images, samples, directory)
     return numbers
 
 

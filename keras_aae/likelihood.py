@@ -8,24 +8,35 @@ The bandwidth is chosen on validation images. The estimate is a weak yardstick; 
 the paper reports it.
 """
 
-from collections.abc import Iterable
+import io
 import math
+import zipfile
 
 import numpy as np
 import tensorflow as tf
 
+from keras_aae import errors
 from keras_aae import progress
+from keras_aae import run_directory
 from keras_aae.models import autoencoder
 
 BANDWIDTHS = tuple(float(value) for value in np.geomspace(0.1, 0.6, 13).round(4))
 _ROWS, _CHUNK = 1000, 1000  # Examples and samples at a time: the distances take 4 MB.
-_CHOOSING = 1000  # Validation images at the most: each is tried under every bandwidth.
+_CHOOSING = 1000  # Validation images at the most that choose the bandwidth.
+_KEPT, _KEEP = "likelihood.npz", 100_000  # Samples between two savings: about a minute.
 
 
 def estimate(
-    model: autoencoder.Autoencoder, validation: np.ndarray, test: np.ndarray, samples: int
+    model: autoencoder.Autoencoder,
+    validation: np.ndarray,
+    test: np.ndarray,
+    samples: int,
+    directory: run_directory.RunDirectory,
 ) -> dict:
     """The log-likelihood of a model's test images.
+
+    What has been added up is kept in the directory every 100,000 samples and at the end, so that an
+    estimate that was killed goes on, and one with more samples begins where the last one ended.
 
     Args:
         model: The model to draw samples from.
@@ -33,55 +44,66 @@ def estimate(
             bandwidth.
         test: uint8 images [M, H, W, C].
         samples: How many samples to draw; they are made in chunks and not kept.
+        directory: The model's run.
 
     Returns:
         `nats`, the mean log-likelihood of the test images; `standard_error` of that mean;
         `samples`; `bandwidth`, the best on the validation images; and `curve`, a pair of bandwidth
         and validation nats for each of `BANDWIDTHS`.
+
+    Raises:
+        UserError: what was kept is damaged, or can't be written.
     """
-    with progress.bar("likelihood", 2 * samples, "sample") as bar:
-        choosing = _pixels(validation[:: math.ceil(len(validation) / _CHOOSING)])
-        on_validation = parzen(_samples(model, samples, bar), choosing, BANDWIDTHS)
-        curve = [float(value) for value in on_validation.mean(axis=1)]
-        best = BANDWIDTHS[int(np.argmax(curve))]
-        values = parzen(_samples(model, samples, bar), _pixels(test), (best,))[0]
+    choosing = validation[:: math.ceil(len(validation) / _CHOOSING)]
+    window = Window(_pixels(np.concatenate([choosing, test])), BANDWIDTHS)
+    _fill(window, model, samples, directory)
+    nats = window.log_density()
+    curve = [float(value) for value in nats[:, : len(choosing)].mean(axis=1)]
+    best = int(np.argmax(curve))
+    values = nats[best, len(choosing) :]
     return {
         "nats": float(values.mean()),
         "standard_error": float(values.std(ddof=1) / np.sqrt(len(values))),
         "samples": samples,
-        "bandwidth": best,
+        "bandwidth": BANDWIDTHS[best],
         "curve": list(zip(BANDWIDTHS, curve, strict=True)),
     }
 
 
-def parzen(
-    chunks: Iterable[np.ndarray], x: np.ndarray, bandwidths: tuple[float, ...]
-) -> np.ndarray:
-    """The log-density of a Parzen window, in nats.
+class Window:
+    """A Parzen window under several bandwidths, seen from fixed points.
 
-    Args:
-        chunks: The samples that the window stands on, float32 [any, D] at a time.
-        x: float32 [N, D].
-        bandwidths: Standard deviations of the window.
-
-    Returns:
-        float64 [bandwidths, N].
+    Attributes:
+        count: How many samples it stands on.
+        sums: For each bandwidth and point the log of the sum of exp(-0.5 |x - s|^2 / bandwidth^2)
+            over the samples s, float64 [bandwidths, N].
     """
-    total = np.full((len(bandwidths), len(x)), -np.inf)
-    scales = tf.constant([-0.5 / bandwidth**2 for bandwidth in bandwidths], tf.float32)
-    count = 0
-    for chunk in chunks:
-        count += len(chunk)
-        for start in range(0, len(x), _ROWS):
-            rows = slice(start, start + _ROWS)
-            added = _log_sums(tf.constant(x[rows]), tf.constant(chunk), scales).numpy()
-            total[:, rows] = np.logaddexp(total[:, rows], added)
-    dimensions = x.shape[1]
-    norms = [dimensions * np.log(bandwidth * np.sqrt(2 * np.pi)) for bandwidth in bandwidths]
-    return total - np.log(count) - np.array(norms)[:, None]
+
+    def __init__(self, x: np.ndarray, bandwidths: tuple[float, ...]):
+        """A window on no samples.
+
+        Args:
+            x: The points, float32 [N, D].
+            bandwidths: Standard deviations of the window.
+        """
+        self.count = 0
+        self.sums = np.full((len(bandwidths), len(x)), -np.inf)
+        self._rows = [tf.constant(x[start : start + _ROWS]) for start in range(0, len(x), _ROWS)]
+        self._scales = tuple(-0.5 / bandwidth**2 for bandwidth in bandwidths)
+        self._norms = x.shape[1] * np.log(np.array(bandwidths) * np.sqrt(2 * np.pi))
+
+    def add(self, samples: np.ndarray) -> None:
+        """Puts the window on more samples, float32 [any, D]."""
+        added = [_log_sums(rows, samples, self._scales).numpy() for rows in self._rows]
+        self.sums = np.logaddexp(self.sums, np.concatenate(added, axis=1))
+        self.count += len(samples)
+
+    def log_density(self) -> np.ndarray:
+        """The log-density at each point in nats, float64 [bandwidths, N]."""
+        return self.sums - np.log(self.count) - self._norms[:, None]
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(jit_compile=True, reduce_retracing=True)
 def _log_sums(x, samples, scales):
     """Log sum_j exp(scale |x_i - s_j|^2) for each scale and row: [scales, rows]."""
     squares = (
@@ -89,17 +111,49 @@ def _log_sums(x, samples, scales):
         - 2 * tf.matmul(x, samples, transpose_b=True)
         + tf.reduce_sum(samples**2, axis=1)
     )
-    return tf.map_fn(lambda scale: tf.reduce_logsumexp(scale * squares, axis=1), scales)
+    nearest = tf.reduce_min(squares, axis=1)  # The largest term of each sum, whatever the scale.
+    beyond = squares - nearest[:, None]
+    return tf.stack(
+        [
+            scale * nearest + tf.math.log(tf.reduce_sum(tf.exp(scale * beyond), axis=1))
+            for scale in scales
+        ]
+    )
+
+
+def _fill(window, model, samples, directory):
+    """Puts the window on the model's first so many samples, from where it had got to."""
+    _restore(window, model, samples, directory)
+    generate = tf.function(model.generate)
+    with progress.bar("likelihood", samples, "sample", initial=window.count) as bar:
+        while window.count < samples:
+            until = min((window.count // _CHUNK + 1) * _CHUNK, samples)
+            drawn = generate(tf.range(window.count, until, dtype=tf.int64))
+            bar.update(until - window.count)
+            window.add(tf.reshape(drawn, [len(drawn), -1]))
+            if window.count % _KEEP == 0 or window.count == samples:
+                _keep(window, model, directory)
+
+
+def _keep(window, model, directory):
+    kept = io.BytesIO()
+    np.savez(kept, updates=model.updates.numpy(), count=window.count, sums=window.sums)
+    directory.write(_KEPT, kept.getvalue())
+
+
+def _restore(window, model, samples, directory):
+    """Takes up what was kept, where it is of this model and of no more samples than asked for."""
+    path = directory.path / _KEPT
+    if not path.exists():
+        return
+    try:
+        with np.load(path) as kept:
+            updates, count, sums = (kept[name] for name in ("updates", "count", "sums"))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise errors.UserError(f"{path}: damaged ({error}); remove it to begin again") from error
+    if updates == model.updates.numpy() and sums.shape == window.sums.shape and count <= samples:
+        window.count, window.sums = int(count), sums
 
 
 def _pixels(images):
     return images.reshape(len(images), -1) / np.float32(255)
-
-
-def _samples(model, count, bar):
-    """The samples, flat, a chunk at a time; the same at each call. The bar counts them."""
-    generate = tf.function(model.generate)
-    for start in range(0, count, _CHUNK):
-        seeds = tf.range(start, min(start + _CHUNK, count), dtype=tf.int64)
-        yield generate(seeds).numpy().reshape(len(seeds), -1)
-        bar.update(len(seeds))

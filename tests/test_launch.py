@@ -265,6 +265,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, bars_npz):
     assert status == 2
     assert "interrupted. To go on" in output.splitlines()[-1]
     assert "--updates=24 --evaluate_every=2" in output.splitlines()[-1]
+    assert output.endswith("--mode=train --run_dir=run\n")
     assert "Traceback" not in output
 
 

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from test_models import make
 
+from keras_aae import errors
 from keras_aae import likelihood
+from keras_aae import run_directory
 
 
 def brute_force(samples, x, bandwidth):
@@ -21,46 +23,108 @@ def brute_force(samples, x, bandwidth):
     return values
 
 
+def log_density(chunks, x, bandwidths):
+    window = likelihood.Window(x, bandwidths)
+    for chunk in chunks:
+        window.add(chunk)
+    return window.log_density()
+
+
 @pytest.mark.parametrize("sizes", [(7,), (3, 4), (1, 1, 5)])
-def test_the_window_against_brute_force_in_any_chunks(sizes):
+def test_the_window_against_brute_force_in_any_chunks(sizes, monkeypatch):
+    monkeypatch.setattr(likelihood, "_ROWS", 2)
     generator = np.random.default_rng(0)
     samples = generator.normal(size=(7, 3)).astype(np.float32)
     x = generator.normal(size=(5, 3)).astype(np.float32)
     chunks = np.split(samples, np.cumsum(sizes)[:-1])
-    found = likelihood.parzen(chunks, x, (0.3, 1.0))
+    found = log_density(chunks, x, (0.3, 1.0))
     for row, bandwidth in zip(found, (0.3, 1.0), strict=True):
         np.testing.assert_allclose(row, brute_force(samples, x, bandwidth), rtol=1e-4)
 
 
 def test_a_single_sample_is_a_gaussian():
-    found = likelihood.parzen(
-        [np.zeros((1, 784), np.float32)], np.zeros((1, 784), np.float32), (0.2,)
-    )
+    found = log_density([np.zeros((1, 784), np.float32)], np.zeros((1, 784), np.float32), (0.2,))
     assert found[0, 0] == pytest.approx(-784 * math.log(0.2 * math.sqrt(2 * math.pi)), rel=1e-6)
 
 
 def test_far_points_do_not_underflow():
-    found = likelihood.parzen(
-        [np.zeros((2, 100), np.float32)], np.ones((1, 100), np.float32), (0.01,)
-    )
+    found = log_density([np.zeros((2, 100), np.float32)], np.ones((1, 100), np.float32), (0.01,))
     expected = -0.5 * 100 / 0.01**2 - 100 * math.log(0.01 * math.sqrt(2 * math.pi))
     assert found[0, 0] == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_estimate_takes_the_bandwidth_that_is_best_on_validation(capsys):
+@pytest.fixture
+def estimate(tmp_path):
+    """Estimates on a few bars, 20 of validation and 20 of test, in chunks of ten samples."""
     images, _ = bars(40)
-    found = likelihood.estimate(make("aae"), images[:20], images[20:], samples=30)
+    model = make("aae")
+
+    def estimate(samples, validation=images[:20], name="run"):
+        directory = run_directory.RunDirectory(tmp_path / name)
+        return likelihood.estimate(model, validation, images[20:], samples, directory)
+
+    return estimate
+
+
+@pytest.fixture
+def chunks_of_ten(monkeypatch):
+    monkeypatch.setattr(likelihood, "_CHUNK", 10)
+    monkeypatch.setattr(likelihood, "_KEEP", 20)
+
+
+def test_the_estimate_takes_the_bandwidth_that_is_best_on_validation(estimate, capsys):
+    found = estimate(30)
     bandwidths, nats = zip(*found["curve"], strict=True)
     assert bandwidths == likelihood.BANDWIDTHS
     assert found["bandwidth"] == bandwidths[int(np.argmax(nats))]
     assert found["standard_error"] > 0
-    assert "60/60" in capsys.readouterr().err
-    assert found == likelihood.estimate(make("aae"), images[:20], images[20:], samples=30)
+    assert "30/30" in capsys.readouterr().err
+    assert found == estimate(30, name="again")
 
 
-def test_the_bandwidth_is_chosen_on_images_from_all_of_validation(monkeypatch):
-    images, _ = bars(25)
-    model = make("aae")
-    spread = likelihood.estimate(model, images[:20:3], images[20:], samples=30)
+def test_the_bandwidth_is_chosen_on_images_from_all_of_validation(estimate, monkeypatch):
+    images, _ = bars(20)
+    spread = estimate(30, images[::3])
     monkeypatch.setattr(likelihood, "_CHOOSING", 8)
-    assert spread == likelihood.estimate(model, images[:20], images[20:], samples=30)
+    assert spread == estimate(30, images, name="again")
+
+
+def test_a_killed_estimate_goes_on(estimate, chunks_of_ten, monkeypatch, capsys):
+    whole = estimate(55)
+    add = likelihood.Window.add
+
+    def killed(window, samples):
+        if window.count == 30:
+            raise KeyboardInterrupt
+        add(window, samples)
+
+    monkeypatch.setattr(likelihood.Window, "add", killed)
+    with pytest.raises(KeyboardInterrupt):
+        estimate(55, name="killed")
+    monkeypatch.setattr(likelihood.Window, "add", add)
+    capsys.readouterr()
+    assert whole == estimate(55, name="killed")
+    assert "20/55" in capsys.readouterr().err
+
+
+def test_more_samples_begin_where_fewer_ended_and_fewer_begin_again(estimate, chunks_of_ten):
+    few, many = estimate(25, name="few"), estimate(45, name="many")
+    grown = estimate(45, name="few")
+    assert grown["nats"] == pytest.approx(many["nats"], rel=1e-6)
+    assert estimate(25, name="many") == few
+
+
+def test_what_another_model_left_is_not_taken_up(estimate, tmp_path):
+    found = estimate(30)
+    with np.load(tmp_path / "run/likelihood.npz") as kept:
+        other = dict(kept) | {"updates": kept["updates"] + 1, "sums": 0 * kept["sums"]}
+    np.savez(tmp_path / "run/likelihood.npz", **other)
+    assert found == estimate(30)
+
+
+def test_damaged_sums_get_a_clear_error(estimate, tmp_path):
+    estimate(30)
+    kept = tmp_path / "run/likelihood.npz"
+    kept.write_bytes(kept.read_bytes()[:100])
+    with pytest.raises(errors.UserError, match=r"likelihood.npz: damaged .* remove it"):
+        estimate(30)
