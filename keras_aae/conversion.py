@@ -50,8 +50,8 @@ def convert(
     directory.write("edge/classes.txt", "".join(f"{name}\n" for name in dataset.classes))
     rows = []
     for use in (use for use in _USES if use in signatures):
-        calibration = _inputs(model, use, dataset.train.take(slice(_CALIBRATION)))
-        compared = _inputs(model, use, held_out.take(slice(_COMPARED)))
+        calibration = _inputs(model, use, dataset.train.spread(_CALIBRATION))
+        compared = _inputs(model, use, held_out.spread(_COMPARED))
         expected = signatures[use](**{key: tf.constant(x) for key, x in compared.items()})
         for precision in precisions:
             row = {"use": use, "precision": precision}

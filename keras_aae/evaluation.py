@@ -16,6 +16,7 @@ from keras_aae import prior_match
 from keras_aae.models import autoencoder
 
 _BATCH = 500
+_MATCHED = 10_000  # Codes compared with the prior at the most.
 
 
 class Evaluator:
@@ -111,7 +112,7 @@ class Evaluator:
         Returns:
             As `prior_match.prior_match`.
         """
-        codes = self.predict(split)["style_sample"]
+        codes = self.predict(split.spread(_MATCHED))["style_sample"]
         prior = self.model.priors["style"]
         first, second = (prior.sample(len(codes), seed=(0, index)).numpy() for index in (1, 2))
         return prior_match.prior_match(codes, first, second)

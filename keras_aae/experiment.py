@@ -246,7 +246,7 @@ def _evaluate(config, evaluator, dataset, directory):
                 "--parzen_samples: expected a data set of images with test images"
             )
         samples = config.parzen_samples
-        images = (dataset.validation.x, dataset.test.x)
+        images = (dataset.validation, dataset.test)
         numbers["likelihood"] = likelihood.estimate(evaluator.model, *images, samples, directory)
     return numbers
 

@@ -37,7 +37,7 @@ def draw(
         rows: The numbers of each evaluation; see `training.Monitor`.
     """
     model = evaluator.model
-    held_out = dataset.validation.take(slice(_CODES))
+    held_out = dataset.validation.spread(_CODES)
     predictions = evaluator.predict(held_out)
     drawn = {}
     if len(model.example_shape) == 3:
@@ -85,7 +85,7 @@ def _pictures(evaluator, dataset, held_out, predictions):
     if model.category == "class":
         drawn["style_against_class"] = _style_against_class(model, dataset.classes)
     if model.category == "cluster":
-        drawn["clusters"] = _clusters(evaluator, held_out, predictions, dataset.classes)
+        drawn["clusters"] = _clusters(evaluator, dataset, held_out, predictions)
     if model.parts == {"style": 2}:
         drawn["walk"] = figures.image_grid(_walk(model))
     return drawn
@@ -101,7 +101,7 @@ def _style_against_class(model, classes):
     )
 
 
-def _clusters(evaluator, held_out, predictions, classes):
+def _clusters(evaluator, dataset, held_out, predictions):
     """A row for each cluster: its head, the style 0 decoded, and some of its held-out members."""
     model = evaluator.model
     count = model.parts["cluster_probabilities"]
@@ -110,10 +110,10 @@ def _clusters(evaluator, held_out, predictions, classes):
     members = np.ones((count, _MEMBERS, *model.example_shape), np.float32)
     clusters = evaluator.guesses(predictions)
     for cluster in range(count):
-        found = np.flatnonzero(clusters == cluster)
-        shown = found[np.linspace(0, len(found) - 1, min(_MEMBERS, len(found))).astype(int)]
-        members[cluster, : len(shown)] = held_out.x[shown] / np.float32(255)
-    names = [classes[name] if name >= 0 else "-" for name in evaluator.cluster_names(held_out)]
+        shown = held_out.take(clusters == cluster).spread(_MEMBERS).x
+        members[cluster, : len(shown)] = shown / np.float32(255)
+    found = evaluator.cluster_names(dataset.validation)
+    names = [dataset.classes[name] if name >= 0 else "-" for name in found]
     return figures.image_grid(
         np.concatenate([heads[:, None], members], axis=1),
         rows=[f"{index}: {name}" for index, name in enumerate(names)],

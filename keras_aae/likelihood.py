@@ -9,12 +9,12 @@ the paper reports it.
 """
 
 import io
-import math
 import zipfile
 
 import numpy as np
 import tensorflow as tf
 
+from keras_aae import data
 from keras_aae import errors
 from keras_aae import progress
 from keras_aae import run_directory
@@ -28,8 +28,8 @@ _KEPT, _KEEP = "likelihood.npz", 100_000  # Samples between two savings: about a
 
 def estimate(
     model: autoencoder.Autoencoder,
-    validation: np.ndarray,
-    test: np.ndarray,
+    validation: data.Split,
+    test: data.Split,
     samples: int,
     directory: run_directory.RunDirectory,
 ) -> dict:
@@ -40,9 +40,8 @@ def estimate(
 
     Args:
         model: The model to draw samples from.
-        validation: uint8 images [N, H, W, C]; evenly spaced ones, 1,000 at the most, choose the
-            bandwidth.
-        test: uint8 images [M, H, W, C].
+        validation: Images; evenly spaced ones, 1,000 at the most, choose the bandwidth.
+        test: Images.
         samples: How many samples to draw; they are made in chunks and not kept.
         directory: The model's run.
 
@@ -54,8 +53,8 @@ def estimate(
     Raises:
         UserError: what was kept is damaged, or can't be written.
     """
-    choosing = validation[:: math.ceil(len(validation) / _CHOOSING)]
-    window = Window(_pixels(np.concatenate([choosing, test])), BANDWIDTHS)
+    choosing = validation.spread(_CHOOSING).x
+    window = Window(_pixels(np.concatenate([choosing, test.x])), BANDWIDTHS)
     _fill(window, model, samples, directory)
     nats = window.log_density()
     curve = [float(value) for value in nats[:, : len(choosing)].mean(axis=1)]

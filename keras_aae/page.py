@@ -105,7 +105,7 @@ def build(
             f"--run_dir: expected a model of images. Received: examples of {model.example_shape}"
         )
     about = _describe(model, dataset, results)
-    examples = _spread(dataset.validation, _EXAMPLES).x
+    examples = dataset.validation.spread(_EXAMPLES).x
     with run_directory.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, use in (("encode", model.default_signature), ("decode", "decode")):
@@ -117,11 +117,6 @@ def build(
         index = report.template("web/index.html.jinja").render(results=results, about=about)
         (folder / "index.html").write_text(index, encoding="utf-8")
         _copy_runtime(packages, folder / "litert")
-
-
-def _spread(split, count):
-    """At most that many examples of a split, which may be sorted, from all over it."""
-    return split.take(np.linspace(0, len(split.x) - 1, min(count, len(split.x))).astype(int))
 
 
 def _copy_runtime(packages, folder):
@@ -144,7 +139,7 @@ def _png(image):
 def _describe(model, dataset, results):
     """What the page has to know, as JSON takes it."""
     evaluator = evaluation.Evaluator(model)
-    held_out = _spread(dataset.validation, _POINTS)
+    held_out = dataset.validation.spread(_POINTS)
     samples = model.priors["style"].sample(_SAMPLES, seed=(0, 0)).numpy()
     category = None
     if model.category:

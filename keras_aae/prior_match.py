@@ -8,7 +8,6 @@ import numpy as np
 from sklearn import neighbors
 
 _DIRECTIONS = 256
-_LARGEST = 10_000  # Codes compared at the most.
 
 
 def prior_match(codes: np.ndarray, first: np.ndarray, second: np.ndarray) -> dict[str, float]:
@@ -25,8 +24,7 @@ def prior_match(codes: np.ndarray, first: np.ndarray, second: np.ndarray) -> dic
         every code than 99 % of the samples lie from other samples; 0.01 means no holes.
         `outside_rate`: the share of codes that lie so far from every sample; 0.01 means none.
     """
-    count = min(len(codes), _LARGEST)
-    codes, first, second = codes[:count], first[:count], second[:count]
+    first, second = first[: len(codes)], second[: len(codes)]
     yardstick = sliced_wasserstein(first, second)
     reach = np.quantile(_nearest(first, second), 0.99)
     return {

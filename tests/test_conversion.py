@@ -43,6 +43,25 @@ def semisup(tmp_path_factory):
     return model, rows, path / "run/edge"
 
 
+def test_int8_is_calibrated_on_every_class_of_sorted_examples(tmp_path, monkeypatch):
+    images, labels = bars(60)
+    order = np.argsort(labels)
+    split = data.Split(images[order], labels[order])
+    calibrations = []
+
+    def stop(saved_model, use, precision, calibration):
+        calibrations.append(calibration)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(conversion, "_CALIBRATION", 3)
+    monkeypatch.setattr(conversion, "_convert", stop)
+    model, directory = make("aae"), run_directory.RunDirectory(tmp_path / "run")
+    saved_model = export.export(model, tmp_path / "models")
+    dataset = data.Dataset(split, split, split, ("a", "b", "c"))
+    conversion.convert(model, saved_model, dataset, ("int8",), directory)
+    np.testing.assert_array_equal(calibrations[0]["image"], split.x[[0, 20, 40]])
+
+
 def test_every_use_and_precision_is_made_and_checked(semisup):
     model, rows, folder = semisup
     assert set(rows) == {

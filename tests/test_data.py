@@ -48,6 +48,17 @@ def test_an_impossible_split_is_refused(bars_npz, settings, message):
         data.load(str(bars_npz), **settings)
 
 
+@pytest.mark.parametrize(
+    "length, count, expected",
+    [(6, 3, [0, 2, 4]), (7, 3, [0, 2, 4]), (3, 3, [0, 1, 2]), (2, 5, [0, 1]), (0, 5, [])],
+)
+def test_some_examples_of_a_split_come_from_all_over_it(length, count, expected):
+    split = data.Split(np.arange(length), np.arange(length) % 2)
+    found = split.spread(count)
+    assert found.x.tolist() == expected
+    assert found.y.tolist() == [index % 2 for index in expected]
+
+
 def test_labels_of_a_data_set_without_any_are_refused(tmp_path):
     np.savez(tmp_path / "x.npz", x_train=np.zeros((20, 3, 3), np.uint8))
     with pytest.raises(errors.UserError, match="has no labels"):

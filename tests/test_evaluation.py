@@ -196,7 +196,8 @@ def test_clusters_show_their_head_their_members_and_their_name():
     split = data.Split(*bars(30))
     evaluator = evaluation.Evaluator(model)
     predictions = evaluator.predict(split)
-    axes = gallery._clusters(evaluator, split, predictions, "abc").axes[0]
+    dataset = data.Dataset(split, split, split, "abc")
+    axes = gallery._clusters(evaluator, dataset, split, predictions).axes[0]
     names = evaluator.cluster_names(split)
     rows = [text.get_text() for text in axes.get_yticklabels()]
     assert rows == [f"{i}: {'abc'[n] if n >= 0 else '-'}" for i, n in enumerate(names)]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from test_models import make
 
+from keras_aae import data
 from keras_aae import errors
 from keras_aae import likelihood
 from keras_aae import run_directory
@@ -56,12 +57,13 @@ def test_far_points_do_not_underflow():
 @pytest.fixture
 def estimate(tmp_path):
     """Estimates on a few bars, 20 of validation and 20 of test, in chunks of ten samples."""
-    images, _ = bars(40)
+    split = data.Split(*bars(40))
+    twenty, test = split.take(slice(20)), split.take(slice(20, None))
     model = make("aae")
 
-    def estimate(samples, validation=images[:20], name="run"):
+    def estimate(samples, validation=twenty, name="run"):
         directory = run_directory.RunDirectory(tmp_path / name)
-        return likelihood.estimate(model, validation, images[20:], samples, directory)
+        return likelihood.estimate(model, validation, test, samples, directory)
 
     return estimate
 
@@ -83,10 +85,10 @@ def test_the_estimate_takes_the_bandwidth_that_is_best_on_validation(estimate, c
 
 
 def test_the_bandwidth_is_chosen_on_images_from_all_of_validation(estimate, monkeypatch):
-    images, _ = bars(20)
-    spread = estimate(30, images[::3])
-    monkeypatch.setattr(likelihood, "_CHOOSING", 8)
-    assert spread == estimate(30, images, name="again")
+    validation = data.Split(*bars(20))
+    spread = estimate(30, validation.take(slice(None, None, 4)))
+    monkeypatch.setattr(likelihood, "_CHOOSING", 5)
+    assert spread == estimate(30, validation, name="again")
 
 
 def test_a_killed_estimate_goes_on(estimate, chunks_of_ten, monkeypatch, capsys):

@@ -29,6 +29,11 @@ class Split(NamedTuple):
         """The examples at those indices."""
         return Split(self.x[indices], self.y[indices])
 
+    def spread(self, count: int) -> "Split":
+        """At most that many examples, from all over a split that may be sorted by class."""
+        shown = min(count, len(self.x))
+        return self.take(np.arange(shown) * len(self.x) // max(shown, 1))
+
 
 class Dataset(NamedTuple):
     """A data set split for a run.
