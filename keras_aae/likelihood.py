@@ -23,7 +23,7 @@ from keras_aae.models import autoencoder
 BANDWIDTHS = tuple(float(value) for value in np.geomspace(0.1, 0.6, 13).round(4))
 _ROWS, _CHUNK = 1000, 1000  # Examples and samples at a time: the distances take 4 MB.
 _CHOOSING = 1000  # Validation images at the most that choose the bandwidth.
-_KEPT, _KEEP = "likelihood.npz", 100_000  # Samples between two savings: about a minute.
+_KEEP = 100_000  # Samples between two savings: about a minute.
 
 
 def estimate(
@@ -35,8 +35,8 @@ def estimate(
 ) -> dict:
     """The log-likelihood of a model's test images.
 
-    What has been added up is kept in the directory every 100,000 samples and at the end, so that an
-    estimate that was killed goes on, and one with more samples begins where the last one ended.
+    What has been added up is kept in the directory, in `likelihood-<samples>.npz`, every 100,000
+    samples and at the end, so that an estimate that was killed goes on.
 
     Args:
         model: The model to draw samples from.
@@ -122,27 +122,28 @@ def _log_sums(x, samples, scales):
 
 def _fill(window, model, samples, directory):
     """Puts the window on the model's first so many samples, from where it had got to."""
-    _restore(window, model, samples, directory)
+    name = f"likelihood-{samples}.npz"
+    _restore(window, model, directory.path / name)
     generate = tf.function(model.generate)
     with progress.bar("likelihood", samples, "sample", initial=window.count) as bar:
         while window.count < samples:
-            until = min((window.count // _CHUNK + 1) * _CHUNK, samples)
+            until = min(window.count + _CHUNK, samples)
             drawn = generate(tf.range(window.count, until, dtype=tf.int64))
             bar.update(until - window.count)
             window.add(tf.reshape(drawn, [len(drawn), -1]))
             if window.count % _KEEP == 0 or window.count == samples:
-                _keep(window, model, directory)
+                directory.write(name, _kept(window, model))
 
 
-def _keep(window, model, directory):
-    kept = io.BytesIO()
-    np.savez(kept, updates=model.updates.numpy(), count=window.count, sums=window.sums)
-    directory.write(_KEPT, kept.getvalue())
+def _kept(window, model):
+    """The window as the bytes of an .npz file, with the model's updates to know it by."""
+    buffer = io.BytesIO()
+    np.savez(buffer, updates=model.updates.numpy(), count=window.count, sums=window.sums)
+    return buffer.getvalue()
 
 
-def _restore(window, model, samples, directory):
-    """Takes up what was kept, where it is of this model and of no more samples than asked for."""
-    path = directory.path / _KEPT
+def _restore(window, model, path):
+    """Takes up the window that was kept, where there is one of this model."""
     if not path.exists():
         return
     try:
@@ -150,7 +151,7 @@ def _restore(window, model, samples, directory):
             updates, count, sums = (kept[name] for name in ("updates", "count", "sums"))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise errors.UserError(f"{path}: damaged ({error}); remove it to begin again") from error
-    if updates == model.updates.numpy() and sums.shape == window.sums.shape and count <= samples:
+    if updates == model.updates.numpy() and sums.shape == window.sums.shape:
         window.count, window.sums = int(count), sums
 
 
