@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras_aae import data
 from keras_aae import prior_match
 from keras_aae.models import autoencoder
+from keras_aae.models import seeds
 
 _BATCH = 500
 _MATCHED = 10_000  # Codes compared with the prior at the most.
@@ -190,7 +191,7 @@ def clustering_scores(clusters: np.ndarray, labels: np.ndarray) -> dict[str, flo
 
 def _predict(model, x, y, start):
     code = model.encode(x)
-    sample = model.encode(x, autoencoder.Seeds(model.seed, start, 0))["style"]
+    sample = model.encode(x, seeds.Seeds(model.seed, start))["style"]
     reconstruction = model.decode(code | model.condition(y))
     squared_error = model.observation.squared_error(x, reconstruction)
     told = {f"{model.tells}_probabilities": model.probabilities(code)} if model.tells else {}

@@ -12,8 +12,8 @@ from keras_aae import data
 from keras_aae import distribution
 from keras_aae import models
 from keras_aae import networks
-from keras_aae.models import autoencoder
 from keras_aae.models import categorical
+from keras_aae.models import seeds
 
 
 def two_replicas():
@@ -52,7 +52,7 @@ def test_one_and_two_replicas_make_equal_updates(name, update, monkeypatch):
     if issubclass(models.get(name), categorical.CategoricalAAE):
         settings["views"] = augmentation.Affine(0, 0, 0, 0)
     if name == "vae":
-        monkeypatch.setattr(autoencoder.Seeds, "normal", lambda self, shape: tf.ones(shape))
+        monkeypatch.setattr(seeds.Seeds, "normal", lambda self, shape, stream: tf.ones(shape))
     else:
         settings["discriminator_noise"] = 0.0
     one = train(tf.distribute.get_strategy(), name, **settings)
@@ -76,8 +76,8 @@ def test_replicas_draw_different_prior_samples_and_noise():
         model.compile(keras.optimizers.SGD(0.0))
     drawn = {}
 
-    def spy(batch, code):
-        sample = model.priors["style"].sample(4, seed=batch.seeds())
+    def spy(name, batch, code):
+        sample = model.priors["style"].sample(4, seed=batch.seeds("prior"))
         drawn[threading.get_ident()] = sample  # A thread for each replica.
         return tf.reduce_sum(sample, axis=1)
 

@@ -1,5 +1,8 @@
 """What must hold for every registered model: found here once, over the whole map."""
 
+import collections
+import random
+
 from conftest import bars
 import keras
 import numpy as np
@@ -11,8 +14,8 @@ from keras_aae import models
 from keras_aae import networks
 from keras_aae import observation
 from keras_aae.models import aae
-from keras_aae.models import autoencoder
 from keras_aae.models import base
+from keras_aae.models import seeds
 from keras_aae.models import semisup
 
 tfd = tfp.distributions
@@ -43,11 +46,13 @@ SHAPE = (12, 12, 1)
 
 
 def make(name, **settings):
-    settings = {"style_size": 2, "network": SMALL, **settings}
+    settings = {"style_size": 2, "network": SMALL, "seed": 0, **settings}
     if models.get(name).uses_labels:
         settings = {"num_classes": 3, **settings}
     if models.get(name).tells == "cluster":
         settings = {"num_clusters": 4, **settings}
+    if name.startswith("dimreduce"):
+        settings = {"head_distance": 12.0, **settings}
     if name == "label_informed":
         settings["prior"] = three_clusters(settings["style_size"])
     return models.get(name)(SHAPE, **settings)
@@ -142,7 +147,7 @@ def test_training_is_repeatable_from_the_seed(name):
 @every_model
 @every_update
 def test_training_brings_the_reconstruction_loss_down(name, update):
-    model = make(name, update=update)
+    model = make(name, update=update, reconstruction_weight=30.0)
     model.compile(keras.optimizers.Adam(1e-2))
     data = tf.data.Dataset.from_tensors(minibatch(24)).repeat()
     history = model.fit(data, steps_per_epoch=20, epochs=4, verbose=0, shuffle=False).history
@@ -204,7 +209,7 @@ def test_every_posterior_trains_and_infers(name, posterior):
     images, _ = bars(6)
     np.testing.assert_array_equal(model.encode(images)["style"], model.encode(images)["style"])
     first, again, other = (
-        model.encode(images, autoencoder.Seeds(0, tf.constant(update), 0))["style"].numpy()
+        model.encode(images, seeds.Seeds(0, tf.constant(update), 0))["style"].numpy()
         for update in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, again)
@@ -246,11 +251,13 @@ def test_the_objective_is_the_weighted_sum_of_the_phases(monkeypatch):
     )
     model.compile(keras.optimizers.SGD(0.0))
     batch = base.Batch(
-        tf.zeros([4, *SHAPE]), tf.constant([0, 1, -1, -1]), autoencoder.Seeds(0, tf.constant(0), 0)
+        tf.zeros([4, *SHAPE]), tf.constant([0, 1, -1, -1]), seeds.Seeds(0, tf.constant(0), 0)
     )
     code = model._training_code(batch)
     phases = [phase for phase in model.phases if phase.name != "discrimination"]
-    losses = {phase.name: float(tf.reduce_mean(phase.loss(batch, code))) for phase in phases}
+    losses = collections.Counter()
+    for phase in phases:  # That of "generation" is a sum over the class and the style.
+        losses[phase.name] += float(tf.reduce_mean(phase.loss(batch, code)))
     expected = (
         3 * losses["reconstruction"]
         + 2 * losses["generation"]
@@ -275,7 +282,7 @@ def test_a_gaussian_posterior_draws_with_the_encoders_mean_and_variance():
     model = make("aae", posterior="gaussian")
     mean, log_variance = tf.constant([[1.0, -2.0]] * 4000), tf.math.log([[4.0, 0.25]] * 4000)
     outputs = {"style": mean, "style_log_variance": log_variance}
-    drawn = model.to_code(outputs, autoencoder.Seeds(0, tf.constant(0), 0))["style"].numpy()
+    drawn = model.to_code(outputs, seeds.Seeds(0, tf.constant(0), 0))["style"].numpy()
     np.testing.assert_allclose(drawn.mean(axis=0), [1, -2], atol=0.15)
     np.testing.assert_allclose(drawn.std(axis=0), [2, 0.5], rtol=0.05)
     np.testing.assert_array_equal(model.to_code(outputs)["style"], mean)
@@ -325,7 +332,7 @@ def test_generate_takes_the_category_that_is_asked_for(name):
 @pytest.mark.parametrize("name", ["semisup", "clustering"])
 def test_a_categorical_model_trains_on_two_views_of_each_example(name):
     x, y = tf.constant(bars(4)[0] / 255.0, tf.float32), tf.constant([2, -1, 0, -1])
-    batch = base.Batch(x, y, autoencoder.Seeds(0, tf.constant(0), 0))
+    batch = base.Batch(x, y, seeds.Seeds(0, tf.constant(0), 0))
     views = make(name).augment(batch)
     assert views.x.shape == (8, *SHAPE)
     assert views.y.numpy().tolist() == [2, -1, 0, -1] * 2
@@ -338,7 +345,7 @@ def test_a_categorical_model_trains_on_two_views_of_each_example(name):
 
 def test_the_views_of_a_feature_vector_differ_by_noise_of_its_own_scale():
     x = tf.zeros([500, 4])
-    batch = base.Batch(x, tf.fill([500], -1), autoencoder.Seeds(0, tf.constant(0), 0))
+    batch = base.Batch(x, tf.fill([500], -1), seeds.Seeds(0, tf.constant(0), 0))
     seen = observation.Features(np.zeros(4), np.ones(4))
     model = models.get("clustering")((4,), num_clusters=3, network="mlp", observation=seen)
     first, second = np.split(model.augment(batch).x.numpy(), 2)
@@ -348,7 +355,7 @@ def test_the_views_of_a_feature_vector_differ_by_noise_of_its_own_scale():
 
 def test_input_noise_reaches_what_the_encoder_sees_in_training_alone():
     x, y = tf.constant(bars(8)[0] / 255.0, tf.float32), tf.zeros([8], tf.int32)
-    batch = base.Batch(x, y, autoencoder.Seeds(0, tf.constant(0), 0))
+    batch = base.Batch(x, y, seeds.Seeds(0, tf.constant(0), 0))
     clean, noisy = (make("aae", input_noise=noise) for noise in (0.0, 0.5))
     expected = clean.encode(bars(8)[0])["style"]
     np.testing.assert_allclose(clean._training_code(batch)["style"], expected, atol=1e-5)
@@ -414,12 +421,12 @@ def test_the_supervised_encoder_gives_the_style_alone():
 def test_a_conditional_style_adversary_sees_the_category(name):
     model = make(name, discriminator_noise=0.0)
     batch = base.Batch(
-        tf.zeros([2, *SHAPE]), tf.constant([1, 2]), autoencoder.Seeds(0, tf.constant(0), 0)
+        tf.zeros([2, *SHAPE]), tf.constant([1, 2]), seeds.Seeds(0, tf.constant(0), 0)
     )
     part = f"{model.category}_probabilities"
     given = tf.one_hot([1, 2], model.parts[part])
     expected = model.discriminators["style"](tf.concat([tf.ones([2, 2]), given], axis=1))
-    logits = model.judge("style", tf.ones([2, 2]), batch, {part: given})
+    logits = model.judge("style", tf.ones([2, 2]), batch, {part: given}, "noise")
     np.testing.assert_allclose(logits, expected, rtol=1e-6)
     alone = make(name, style_adversary="marginal")
     assert alone.discriminators["style"].input_shape == (None, 2)
@@ -429,7 +436,7 @@ def test_a_conditional_style_adversary_sees_the_category(name):
 def test_a_label_informed_sample_comes_from_its_own_component_or_from_any():
     model = make("label_informed")
     labels = tf.constant([2, 1, 0, *[-1] * 300])
-    batch = base.Batch(tf.zeros([303, *SHAPE]), labels, autoencoder.Seeds(0, tf.constant(0), 0))
+    batch = base.Batch(tf.zeros([303, *SHAPE]), labels, seeds.Seeds(0, tf.constant(0), 0))
     first = model.sample_for("style", batch).numpy()[:, 0]
     np.testing.assert_allclose(first[:3], [4, 2, 0], atol=0.5)
     shares = np.bincount((first[3:] / 2).round().astype(int)) / 300
@@ -448,10 +455,10 @@ def test_a_label_informed_model_classifies_by_the_nearest_component():
 def test_the_label_informed_discriminator_sees_the_label():
     model = make("label_informed", discriminator_noise=0.0)
     batch = base.Batch(
-        tf.zeros([2, *SHAPE]), tf.constant([1, -1]), autoencoder.Seeds(0, tf.constant(0), 0)
+        tf.zeros([2, *SHAPE]), tf.constant([1, -1]), seeds.Seeds(0, tf.constant(0), 0)
     )
     part = tf.ones([4, 2])
-    logits = model.judge("style", part, batch, {})
+    logits = model.judge("style", part, batch, {}, "noise")
     rows = tf.constant([[1.0, 1, 0, 1, 0, 0], [1, 1, 0, 0, 0, 1]])
     expected = model.discriminators["style"](tf.concat([rows, rows], axis=0))
     np.testing.assert_allclose(logits, expected, rtol=1e-6)
@@ -515,12 +522,44 @@ def test_the_adversarial_phases_may_have_an_optimizer_of_their_own():
         assert set(momenta.values()) == {0.1, 0.9}
 
 
-def test_seeds_differ_between_draws_updates_and_replicas():
+def test_draws_differ_between_streams_steps_replicas_and_parts():
     draws = {
-        (update, replica, index): tuple(seed.numpy())
-        for update in (0, 1)
+        tuple(drawn(stream).numpy())
+        for step in (0, 1)
         for replica in (0, 1)
-        for seeds in [autoencoder.Seeds(7, tf.constant(update), replica)]
-        for index, seed in enumerate([seeds(), seeds()])
+        for whole in [seeds.Seeds(7, tf.constant(step), replica)]
+        for drawn in (whole, whole.within("generation"))
+        for stream in ("style prior", "input noise")
     }
-    assert len(set(draws.values())) == 8
+    assert len(draws) == 16
+    again = seeds.Seeds(7, tf.constant(1), 1).within("generation")("input noise")
+    assert tuple(again.numpy()) in draws
+
+
+def test_building_a_model_leaves_the_generators_of_the_process_alone():
+    keras.utils.set_random_seed(3)
+    expected = random.random(), np.random.random(), float(tf.random.uniform([]))
+    keras.utils.set_random_seed(3)
+    make("semisup", seed=5)
+    assert expected == (random.random(), np.random.random(), float(tf.random.uniform([])))
+
+
+def test_without_a_seed_a_model_follows_that_of_keras():
+    weights = []
+    for seed in (3, 3, 4):
+        keras.utils.set_random_seed(seed)
+        weights.append(snapshot(make("aae", seed=None).encoder)[0])
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert not np.array_equal(weights[0], weights[2])
+
+
+def test_switching_one_draw_off_leaves_the_others_as_they_were():
+    """Without agreement there are other views, but the same prior samples and initial weights."""
+    with_it, without = make("semisup"), make("semisup", agreement_weight=0.0)
+    for name, network in with_it.discriminators.items():
+        for first, second in zip(
+            snapshot(network), snapshot(without.discriminators[name]), strict=True
+        ):
+            np.testing.assert_array_equal(first, second)
+    batch = base.Batch(tf.zeros([4, *SHAPE]), tf.fill([4], -1), seeds.Seeds(0, tf.constant(0)))
+    np.testing.assert_array_equal(*(m.sample_for("style", batch) for m in (with_it, without)))

@@ -12,9 +12,8 @@ import tensorflow as tf
 
 from keras_aae import augmentation
 from keras_aae import errors
+from keras_aae import streams
 from keras_aae.data import splits
-
-_UNLABELLED_STREAM, _LABELLED_STREAM, _SHIFT_STREAM = range(3)
 
 
 def minibatches(
@@ -30,7 +29,7 @@ def minibatches(
     """Endless training minibatches, each `{"x": [B, ...], "y": [B]}`.
 
     A batch holds `batch_size` examples without their labels, then `labelled_batch_size` labelled
-    ones. Each stream passes over its examples in a new order every time.
+    ones. Each part passes over its examples in a new order every time.
 
     Args:
         dataset: What to draw from.
@@ -52,17 +51,17 @@ def minibatches(
     context = context or tf.distribute.InputContext()
     replicas = context.num_replicas_in_sync
     here = replicas // context.num_input_pipelines
-    streams = _streams(dataset, batch_size, labelled_batch_size, replicas)
+    pools = _pools(dataset, batch_size, labelled_batch_size, replicas)
     x = tf.constant(dataset.train.x)
 
     def batch(count):
         update = count // here
         part = update * replicas + context.input_pipeline_id * here + count % here
-        drawn = [_draw(seed, stream, part) for stream in streams]
+        drawn = [_draw(seed, pool, part) for pool in pools]
         images = tf.gather(x, tf.concat([rows for rows, _ in drawn], 0))
         if augment_shift and images.shape.rank == 4:
             images = augmentation.shift(
-                images, tf.stack([_mix(seed, _SHIFT_STREAM), part]), augment_shift
+                images, tf.stack([streams.number(seed, "shift"), part]), augment_shift
             )
         return {"x": images, "y": tf.concat([labels for _, labels in drawn], 0)}
 
@@ -70,24 +69,24 @@ def minibatches(
     return counts.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
 
 
-class _Stream(NamedTuple):
+class _Pool(NamedTuple):
     """Examples that batches are filled with, pass after pass.
 
     Attributes:
-        number: Tells the streams of a seed apart.
+        name: Of its order, a stream of random numbers.
         rows: int32, which training examples they are.
         labels: int32, the label to give with each training example.
         size: How many stand in a replica's batch.
     """
 
-    number: int
+    name: str
     rows: tf.Tensor
     labels: tf.Tensor
     size: int
 
 
-def _streams(dataset, batch_size, labelled_batch_size, replicas):
-    """The unlabelled and the labelled stream, each where its batch size is not 0."""
+def _pools(dataset, batch_size, labelled_batch_size, replicas):
+    """The pools that fill the two parts of a batch, each where its batch size is not 0."""
     for flag, size in (("batch_size", batch_size), ("labelled_batch_size", labelled_batch_size)):
         if size % replicas:
             raise errors.UserError(
@@ -100,33 +99,28 @@ def _streams(dataset, batch_size, labelled_batch_size, replicas):
             "--labels: the model learns from labels, but no training example has one"
         )
     withheld = np.full_like(y, splits.UNLABELLED)
-    streams = (
-        (_UNLABELLED_STREAM, np.arange(len(y)), withheld, batch_size),
-        (_LABELLED_STREAM, labelled, y, labelled_batch_size),
+    pools = (
+        ("unlabelled order", np.arange(len(y)), withheld, batch_size),
+        ("labelled order", labelled, y, labelled_batch_size),
     )
     return [
-        _Stream(number, tf.constant(rows, tf.int32), tf.constant(labels), size // replicas)
-        for number, rows, labels, size in streams
+        _Pool(name, tf.constant(rows, tf.int32), tf.constant(labels), size // replicas)
+        for name, rows, labels, size in pools
         if size
     ]
 
 
-def _draw(seed, stream, part):
-    """The examples in part number `part` of a stream, int32 [size], and their labels."""
-    pool = len(stream.rows)
-    positions = part * stream.size + tf.range(stream.size, dtype=tf.int64)
-    stream_seed = tf.fill([stream.size], tf.constant(_mix(seed, stream.number), tf.int64))
+def _draw(seed, pool, part):
+    """The examples in part number `part` of a pool, int32 [size], and their labels."""
+    count = len(pool.rows)
+    positions = part * pool.size + tf.range(pool.size, dtype=tf.int64)
+    order = tf.fill([pool.size], tf.constant(streams.number(seed, pool.name), tf.int64))
     # tf.random.experimental.index_shuffle pads a [n, 2] seed along the wrong axis; the op itself
     # takes [n, 3].
     shuffled = tf.raw_ops.RandomIndexShuffle(
-        index=positions % pool,
-        seed=tf.stack([stream_seed, positions // pool, tf.zeros_like(positions)], axis=1),
-        max_index=tf.constant(pool - 1, tf.int64),
+        index=positions % count,
+        seed=tf.stack([order, positions // count, tf.zeros_like(positions)], axis=1),
+        max_index=tf.constant(count - 1, tf.int64),
     )
-    rows = tf.gather(stream.rows, tf.cast(shuffled, tf.int32))
-    return rows, tf.gather(stream.labels, rows)
-
-
-def _mix(seed, stream):
-    """One 31-bit number for a stream of a seed."""
-    return int(np.random.SeedSequence([seed, stream]).generate_state(1)[0] >> 1)
+    rows = tf.gather(pool.rows, tf.cast(shuffled, tf.int32))
+    return rows, tf.gather(pool.labels, rows)

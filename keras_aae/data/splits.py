@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_aae import errors
+from keras_aae import streams
 from keras_aae.data import sources
 
 UNLABELLED = -1
@@ -72,22 +73,25 @@ def load(
         UserError: the data is missing or damaged, or has too few labels or examples.
     """
     raw = sources.read(name, data_dir)
-    generator = np.random.default_rng(seed)
     everything = Split(raw.x_train, raw.y_train)
-    held_out = _held_out(raw.y_train, validation, generator)
+    held_out = _held_out(raw.y_train, validation, _generator(seed, "validation split"))
     train = everything.take(~held_out)
     if not held_out.any() or held_out.all():
         raise errors.UserError(
             f"--dataset={name}: {len(held_out)} training examples are too few to hold out "
             f"--validation={validation:g} of each class"
         )
-    kept = _labelled(train.y, labels, raw.classes, generator)
+    kept = _labelled(train.y, labels, raw.classes, _generator(seed, "labelled subset"))
     return Dataset(
         train=train._replace(y=np.where(kept, train.y, UNLABELLED).astype(np.int32)),
         validation=everything.take(held_out),
         test=Split(raw.x_test, raw.y_test),
         classes=raw.classes,
     )
+
+
+def _generator(seed, stream):
+    return np.random.default_rng(streams.number(seed, stream))
 
 
 def _held_out(y, share, generator):

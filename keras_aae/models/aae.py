@@ -7,6 +7,7 @@ import tensorflow_probability as tfp
 
 from keras_aae import losses
 from keras_aae import priors as priors_lib
+from keras_aae import streams
 from keras_aae.models import autoencoder
 from keras_aae.models import base
 
@@ -52,51 +53,67 @@ class AdversarialAutoencoder(base.PhasedAutoencoder):
         priors = {**(other_priors or {}), "style": priors_lib.get(prior, style_size)}
         super().__init__(input_shape, priors, **kwargs)
         self.style_adversary = style_adversary
-        self.discriminators = {
-            name: self.family.discriminator(self.parts[name] + self.given_size(name))
-            for name in self.inferred
-        }
+        self.discriminators = {}
+        for name in self.inferred:
+            with streams.initial_weights(self.seed, f"{_latent(name)} discriminator weights"):
+                size = self.parts[name] + self.given_size(name)
+                self.discriminators[name] = self.family.discriminator(size)
         self.discriminator_noise = discriminator_noise
         self.adversarial_weight = adversarial_weight
         self.built = True
 
     @property
     def phases(self) -> tuple[base.Phase, ...]:
-        adversaries = tuple(self.discriminators.values())
+        reconstruction = base.Phase(
+            "reconstruction",
+            self.reconstruction,
+            (self.encoder, self.decoder),
+            self.reconstruction_weight,
+        )
+        adversaries = (self._adversary(name) for name in self.discriminators)
+        return (reconstruction, *(phase for pair in adversaries for phase in pair))
+
+    def _adversary(self, name):
+        """The phases of the adversary of a part of the code."""
+        weight = self.adversarial_weight
+        discriminator = (self.discriminators[name],)
         return (
             base.Phase(
-                "reconstruction",
-                self.reconstruction,
-                (self.encoder, self.decoder),
-                self.reconstruction_weight,
+                "discrimination",
+                lambda batch, code: self.discrimination(name, batch, code),
+                discriminator,
+                weight,
             ),
-            base.Phase("discrimination", self.discrimination, adversaries, self.adversarial_weight),
-            base.Phase("generation", self.generation, (self.encoder,), self.adversarial_weight),
+            base.Phase(
+                "generation",
+                lambda batch, code: self.generation(name, batch, code),
+                (self.encoder,),
+                weight,
+            ),
         )
 
-    def discrimination(self, batch: base.Batch, code: autoencoder.Code) -> tf.Tensor:
-        """Regularization phase (paper, section 2): discriminators tell samples from codes."""
+    def discrimination(self, name: str, batch: base.Batch, code: autoencoder.Code) -> tf.Tensor:
+        """Regularization phase (paper, section 2): a discriminator tells samples from codes."""
         count = tf.shape(batch.x)[0]
-        loss = 0.0
-        for name in self.discriminators:
-            samples = self.sample_for(name, batch)
-            both = tf.concat([samples, tf.stop_gradient(code[name])], axis=0)
-            logits = self.judge(name, both, batch, code)
-            loss += losses.adversarial(logits[:count], real=True)
-            loss += losses.adversarial(logits[count:], real=False)
-        return loss
+        samples = self.sample_for(name, batch)
+        both = tf.concat([samples, tf.stop_gradient(code[name])], axis=0)
+        logits = self.judge(name, both, batch, code, f"{_latent(name)} discrimination noise")
+        real = losses.adversarial(logits[:count], real=True)
+        return real + losses.adversarial(logits[count:], real=False)
 
-    def generation(self, batch: base.Batch, code: autoencoder.Code) -> tf.Tensor:
+    def generation(self, name: str, batch: base.Batch, code: autoencoder.Code) -> tf.Tensor:
         """Regularization phase (paper, section 2): the encoder makes codes pass as samples."""
-        verdicts = [self.judge(name, code[name], batch, code) for name in self.discriminators]
-        return tf.add_n([losses.adversarial(logits, real=True) for logits in verdicts])
+        logits = self.judge(name, code[name], batch, code, f"{_latent(name)} generation noise")
+        return losses.adversarial(logits, real=True)
 
     def sample_for(self, name: str, batch: base.Batch) -> tf.Tensor:
         """A sample of the prior of a part of the code for each example of the batch, [B, size]."""
-        return self.priors[name].sample(tf.shape(batch.x)[0], seed=batch.seeds())
+        return self.priors[name].sample(
+            tf.shape(batch.x)[0], seed=batch.seeds(f"{_latent(name)} prior")
+        )
 
     def judge(
-        self, name: str, part: tf.Tensor, batch: base.Batch, code: autoencoder.Code
+        self, name: str, part: tf.Tensor, batch: base.Batch, code: autoencoder.Code, stream: str
     ) -> tf.Tensor:
         """The logits of the discriminator of a part of the code, with noise on its input.
 
@@ -105,8 +122,9 @@ class AdversarialAutoencoder(base.PhasedAutoencoder):
             part: float32 [K B, size]: codes of the batch, or samples for them, K times over.
             batch: The batch.
             code: Its code.
+            stream: The stream of the noise.
         """
-        noisy = batch.seeds.noise(part, self.discriminator_noise)
+        noisy = batch.seeds.noise(part, self.discriminator_noise, stream)
         times = tf.shape(part)[0] // tf.shape(batch.x)[0]
         given = tf.tile(self.given(name, batch, code), [times, 1])
         return self.discriminators[name](tf.concat([noisy, given], axis=-1), training=True)
@@ -131,3 +149,8 @@ class AdversarialAutoencoder(base.PhasedAutoencoder):
         """How many values `given` has for each example."""
         conditional = name == "style" and self.category and self.style_adversary == "conditional"
         return self.parts[f"{self.category}_probabilities"] if conditional else 0
+
+
+def _latent(part):
+    """The name of the latent that a part of the code belongs to."""
+    return part.removesuffix("_probabilities")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
+import random
 from typing import NamedTuple
 
 import keras
@@ -10,32 +11,13 @@ import tensorflow_probability as tfp
 
 from keras_aae import networks
 from keras_aae import observation as observation_lib
+from keras_aae import streams
+from keras_aae.models import seeds as seeds_lib
 
 tfd = tfp.distributions
 
 Code = dict[str, tf.Tensor]
 POSTERIORS = ("deterministic", "gaussian", "universal")
-
-
-class Seeds:
-    """The seeds of one update's draws on one replica: each call gives another, int32 [2]."""
-
-    def __init__(self, seed: int, update: tf.Tensor, replica: tf.Tensor | int):
-        base = tf.stack([tf.constant(seed, tf.int32), tf.cast(update, tf.int32)])
-        self._seed = tf.random.fold_in(base, replica)
-        self._count = 0
-
-    def __call__(self) -> tf.Tensor:
-        self._count += 1
-        return tf.random.fold_in(self._seed, self._count)
-
-    def normal(self, shape: tf.Tensor) -> tf.Tensor:
-        """Standard Gaussian numbers, float32, of that shape."""
-        return tf.random.stateless_normal(shape, self())
-
-    def noise(self, x: tf.Tensor, stddev: float) -> tf.Tensor:
-        """`x` with Gaussian noise added."""
-        return x + stddev * self.normal(tf.shape(x)) if stddev else x
 
 
 class Signature(NamedTuple):
@@ -67,7 +49,8 @@ class Autoencoder(keras.Model):
         observation: How raw data enters the graph. Default: uint8 images.
         average: Decay of the moving average of the weights that inference uses; 0 for the weights
             themselves.
-        seed: Draws the initial weights and all noise.
+        seed: Draws the initial weights and all noise. Default: drawn from Keras's own, see
+            `keras.utils.set_random_seed`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -87,7 +70,7 @@ class Autoencoder(keras.Model):
         network: str | networks.Family = "conv",
         observation: observation_lib.Observation | None = None,
         average: float = 0.995,
-        seed: int = 0,
+        seed: int | None = None,
     ):
         super().__init__()
         if not 0 <= average < 1:
@@ -96,19 +79,21 @@ class Autoencoder(keras.Model):
             raise ValueError(
                 f"Expected posterior to be one of {POSTERIORS}. Received: posterior={posterior!r}"
             )
-        keras.utils.set_random_seed(seed)
         self.observation = observation or observation_lib.Pixels()
         self.example_shape = tuple(input_shape)
         self.priors = dict(priors)
         self.parts = {name: prior.event_shape[0] for name, prior in priors.items()}
         self.posterior = posterior
         self.family = networks.get(network, self.example_shape)
-        self.encoder = self.family.encoder(self._encoder_shape, self.heads)
-        self.decoder = self.build_decoder()
+        self.seed = random.randrange(2**31) if seed is None else seed
+        with streams.initial_weights(self.seed, "encoder weights"):
+            self.encoder = self.family.encoder(self._encoder_shape, self.heads)
+        with streams.initial_weights(self.seed, "decoder weights"):
+            self.decoder = self.build_decoder()
         self.average = average
-        self.seed = seed
-        self.averaged_encoder = _copy(self.encoder) if average else self.encoder
-        self.averaged_decoder = _copy(self.decoder) if average else self.decoder
+        with streams.initial_weights(self.seed, "copies"):
+            self.averaged_encoder = _copy(self.encoder) if average else self.encoder
+            self.averaged_decoder = _copy(self.decoder) if average else self.decoder
 
     @property
     def category(self) -> str | None:
@@ -142,7 +127,9 @@ class Autoencoder(keras.Model):
         del labels
         return {}
 
-    def to_code(self, outputs: Mapping[str, tf.Tensor], seeds: Seeds | None = None) -> Code:
+    def to_code(
+        self, outputs: Mapping[str, tf.Tensor], seeds: seeds_lib.Seeds | None = None
+    ) -> Code:
         """The code that the encoder's raw outputs stand for, and whatever else phases need.
 
         Args:
@@ -154,14 +141,14 @@ class Autoencoder(keras.Model):
             code["style_mean"] = code["style"]
             if seeds:
                 stddev = tf.exp(0.5 * code["style_log_variance"])
-                code["style"] += stddev * seeds.normal(tf.shape(stddev))
+                code["style"] += stddev * seeds.normal(tf.shape(stddev), "style posterior")
         return code
 
     def join(self, code: Code) -> tf.Tensor:
         """The decoder's input for a code: its parts side by side, [B, size]."""
         return tf.concat([code[name] for name in self.parts], axis=-1)
 
-    def encode(self, x: tf.Tensor, seeds: Seeds | None = None) -> Code:
+    def encode(self, x: tf.Tensor, seeds: seeds_lib.Seeds | None = None) -> Code:
         """The code of raw examples.
 
         Args:
@@ -278,8 +265,12 @@ class Autoencoder(keras.Model):
         def draw(seed):
             pair = tf.stack([tf.cast(seed, tf.int64), tf.zeros((), tf.int64)])
             return {
-                name: prior.sample(seed=tf.random.fold_in(pair, index))
-                for index, (name, prior) in enumerate(self.priors.items())
+                name: prior.sample(
+                    seed=tf.random.fold_in(
+                        pair, streams.name_hash(f"{name.removesuffix('_probabilities')} prior")
+                    )
+                )
+                for name, prior in self.priors.items()
             }
 
         signature = {name: tf.TensorSpec([size], tf.float32) for name, size in self.parts.items()}
@@ -333,7 +324,9 @@ class Autoencoder(keras.Model):
         """The code of normalised examples: drawn from q(z|x) with seeds, else its centre."""
         if self.posterior == "universal":
             shape = tf.concat([tf.shape(x)[:-1], [self._noise_channels]], axis=0)
-            x = tf.concat([x, seeds.normal(shape) if seeds else tf.zeros(shape)], axis=-1)
+            x = tf.concat(
+                [x, seeds.normal(shape, "style posterior") if seeds else tf.zeros(shape)], axis=-1
+            )
         return self.to_code(encoder(x, training=training), seeds)
 
     @property

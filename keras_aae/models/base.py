@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from keras_aae.models import autoencoder
+from keras_aae.models import seeds as seeds_lib
 
 _ADVERSARIAL = ("discrimination", "generation", "adversary")  # Phases, and the joint step.
 
@@ -30,14 +31,15 @@ class Batch(NamedTuple):
 
     x: tf.Tensor
     y: tf.Tensor
-    seeds: autoencoder.Seeds
+    seeds: seeds_lib.Seeds
 
 
 class Phase(NamedTuple):
     """One of the losses that a minibatch is trained on.
 
     Attributes:
-        name: What it is logged as.
+        name: What it is logged as; phases of one name are logged as their sum, and are one step of
+            a sequential update.
         loss: (batch, code) -> the loss of each example, [B].
         networks: The networks that it trains.
         weight: Its weight; what is logged is the loss without it.
@@ -153,14 +155,14 @@ class PhasedAutoencoder(autoencoder.Autoencoder):
 
     def _steps(self):
         """The phases of each optimizer step of an update, by the step's name."""
-        if self.update == "sequential":
-            return {phase.name: (phase,) for phase in self.phases}
         steps = {}
         for phase in self.phases:
             trains_codes = any(
                 network in (self.encoder, self.decoder) for network in phase.networks
             )
-            steps.setdefault("autoencoder" if trains_codes else "adversary", []).append(phase)
+            joint = "autoencoder" if trains_codes else "adversary"
+            name = joint if self.update == "joint" else phase.name
+            steps.setdefault(name, []).append(phase)
         return steps
 
     def train_step(self, data: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -170,7 +172,7 @@ class PhasedAutoencoder(autoencoder.Autoencoder):
             data: `{"x": raw examples [B, ...], "y": int32 [B]}` as `data.minibatches` gives.
         """
         context = tf.distribute.get_replica_context()
-        seeds = autoencoder.Seeds(self.seed, self.updates, context.replica_id_in_sync_group)
+        seeds = seeds_lib.Seeds(self.seed, self.updates, context.replica_id_in_sync_group)
         batch = self.augment(Batch(self.observation.normalize(data["x"]), data["y"], seeds))
         if self.update == "joint":
             self._joint_update(batch)
@@ -179,10 +181,11 @@ class PhasedAutoencoder(autoencoder.Autoencoder):
         return {name: tracker.result() for name, tracker in self.trackers.items()}
 
     def _sequential_update(self, batch):
-        for name, (phase,) in self._steps().items():
+        for name, phases in self._steps().items():
+            own = batch._replace(seeds=batch.seeds.within(name))
             with tf.GradientTape() as tape:
-                objective = self._objective([phase], batch, self._training_code(batch))
-            self._apply(name, [phase], tape, objective)
+                objective = self._objective(phases, own, self._training_code(own))
+            self._apply(name, phases, tape, objective)
 
     def _joint_update(self, batch):
         steps = self._steps()
@@ -196,7 +199,7 @@ class PhasedAutoencoder(autoencoder.Autoencoder):
 
     def _training_code(self, batch):
         """The code of the batch, drawn from q(z|x), with noise on the encoder's input."""
-        x = batch.seeds.noise(batch.x, self.input_noise)
+        x = batch.seeds.noise(batch.x, self.input_noise, "input noise")
         return self._encode(self.encoder, x, batch.seeds, training=True)
 
     def _objective(self, phases, batch, code):
@@ -204,11 +207,13 @@ class PhasedAutoencoder(autoencoder.Autoencoder):
 
         It is divided by the number of replicas, since optimizers sum gradients over them.
         """
-        objective = 0.0
+        objective, tracked = 0.0, {}
         for phase in phases:
             loss = tf.reduce_mean(phase.loss(batch, code))
-            self.trackers[phase.name].update_state(loss)
+            tracked[phase.name] = tracked.get(phase.name, 0.0) + loss
             objective += phase.weight * loss
+        for name, loss in tracked.items():
+            self.trackers[name].update_state(loss)
         return objective / tf.distribute.get_strategy().num_replicas_in_sync
 
     def _apply(self, step, phases, tape, objective):

@@ -77,11 +77,11 @@ class CategoricalAAE(aae.AdversarialAutoencoder):
         """Two views of each example, [2 B, ...], the first of all before the second of any."""
         if not self.agreement_weight:
             return batch
-        views = [batch.x, batch.x]
+        streams = ("first view", "second view")
         if len(self.example_shape) == 3:
-            views = [augmentation.affine(view, batch.seeds(), self.views) for view in views]
+            views = [augmentation.affine(batch.x, batch.seeds(s), self.views) for s in streams]
         else:
-            views = [batch.seeds.noise(view, _JITTER) for view in views]
+            views = [batch.seeds.noise(batch.x, _JITTER, s) for s in streams]
         return batch._replace(x=tf.concat(views, axis=0), y=tf.tile(batch.y, [2]))
 
     def agreement(self, batch: base.Batch, code: autoencoder.Code) -> tf.Tensor:

@@ -11,6 +11,7 @@ from keras_aae import losses
 from keras_aae.models import autoencoder
 from keras_aae.models import base
 from keras_aae.models import clustering
+from keras_aae.models import seeds as seeds_lib
 from keras_aae.models import semisup
 
 _NAME = "representation"
@@ -81,7 +82,7 @@ class _Representation:
         """The head of each class or cluster, W_C, float32 [K, n]."""
         return tf.convert_to_tensor(self.averaged_decoder.get_layer(_NAME).heads)
 
-    def encode(self, x: tf.Tensor, seeds: autoencoder.Seeds | None = None) -> autoencoder.Code:
+    def encode(self, x: tf.Tensor, seeds: seeds_lib.Seeds | None = None) -> autoencoder.Code:
         """As in the base, and `representation`, W_C y + z, float32 [B, n]."""
         code = super().encode(x, seeds)
         return {**code, _NAME: self.averaged_decoder.get_layer(_NAME)(self.join(code))}

@@ -43,8 +43,10 @@ class LabelInformedAAE(aae.AdversarialAutoencoder):
         """A sample of each labelled example's own component, of the whole prior for the others."""
         mixture = self.priors[name]
         count = tf.shape(batch.y)[0]
-        whole = mixture.sample(count, seed=batch.seeds())
-        each = mixture.components_distribution.sample(count, seed=batch.seeds())
+        whole = mixture.sample(count, seed=batch.seeds(f"{name} prior"))
+        each = mixture.components_distribution.sample(
+            count, seed=batch.seeds(f"{name} prior of the class")
+        )
         own = tf.gather(each, tf.maximum(batch.y, 0), axis=1, batch_dims=1)
         return tf.where((batch.y >= 0)[:, None], own, whole)
 
