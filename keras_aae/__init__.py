@@ -19,10 +19,10 @@ _PUBLIC = {
     "UnsupervisedDimensionalityReductionAAE": "keras_aae.models.dimreduce",
     "Config": "keras_aae.config",
     "UserError": "keras_aae.errors",
-    "data": None,
-    "evaluation": None,
-    "networks": None,
-    "priors": None,
+    "data": "keras_aae",
+    "evaluation": "keras_aae",
+    "networks": "keras_aae.models",
+    "priors": "keras_aae.models",
 }
 __all__ = ["__version__", *_PUBLIC]
 
@@ -31,8 +31,8 @@ def __getattr__(name):
     if name not in _PUBLIC:
         raise AttributeError(f"module 'keras_aae' has no attribute {name!r}")
     home = _PUBLIC[name]
-    if home is None:
-        return importlib.import_module(f"keras_aae.{name}")
+    if name.islower():  # A module.
+        return importlib.import_module(f"{home}.{name}")
     return getattr(importlib.import_module(home), name)
 
 

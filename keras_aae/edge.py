@@ -6,56 +6,16 @@ No TensorFlow is imported.
 """
 
 import argparse
-from collections.abc import Mapping
 from collections.abc import Sequence
 import pathlib
 import sys
 
-from ai_edge_litert import interpreter
 import numpy as np
 from PIL import Image
 from PIL import ImageOps
 
 from keras_aae import errors
-
-
-class Model:
-    """A .tflite file of one use: classify, cluster, encode or decode.
-
-    Args:
-        path: The file that `--mode=convert` wrote.
-
-    Raises:
-        UserError: there is no such file, or it isn't a model with a signature.
-
-    Attributes:
-        use: The name of its signature.
-        inputs: The shape of each input; its first axis is the batch, of any size from 1.
-    """
-
-    def __init__(self, path: str | pathlib.Path):
-        try:
-            loaded = interpreter.Interpreter(
-                model_content=pathlib.Path(path).read_bytes(), num_threads=1
-            )
-            signatures = loaded.get_signature_list()
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:120]
-            raise errors.UserError(f"{path}: not a readable .tflite model ({reason})") from error
-        if len(signatures) != 1:
-            raise errors.UserError(
-                f"{path}: expected a model of one signature. Received: {sorted(signatures)}"
-            )
-        self.use = next(iter(signatures))
-        self._run = loaded.get_signature_runner(self.use)
-        self.inputs = {
-            name: tuple(int(size) for size in detail["shape_signature"])
-            for name, detail in self._run.get_input_details().items()
-        }
-
-    def __call__(self, **inputs: np.ndarray) -> Mapping[str, np.ndarray]:
-        """The outputs by name for inputs [B, ...] by name."""
-        return self._run(**inputs)
+from keras_aae.deployment import litert
 
 
 def read_image(path: str | pathlib.Path, shape: Sequence[int], invert: bool = False) -> np.ndarray:
@@ -100,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _lines(given):
     """A line for each image: its file, its class, and the three most probable ones."""
-    model = Model(given.model)
+    model = litert.Model(given.model)
     if model.use not in ("classify", "cluster") or len(model.inputs.get("image", ())) != 4:
         raise errors.UserError(f"{given.model}: tells no class of images, its use is {model.use}")
     names = pathlib.Path(given.model).with_name("classes.txt")

@@ -11,22 +11,23 @@ import keras
 import tensorflow as tf
 
 import keras_aae
-from keras_aae import comparison
 from keras_aae import config as config_lib
-from keras_aae import conversion
 from keras_aae import data
-from keras_aae import distribution
 from keras_aae import errors
 from keras_aae import evaluation
-from keras_aae import export
-from keras_aae import gallery
-from keras_aae import likelihood
 from keras_aae import models
-from keras_aae import observation
-from keras_aae import report
-from keras_aae import run_directory
-from keras_aae import serving
-from keras_aae import training
+from keras_aae.deployment import conversion
+from keras_aae.deployment import export
+from keras_aae.deployment import model_base
+from keras_aae.evaluation import likelihood
+from keras_aae.models import observation
+from keras_aae.reporting import comparison
+from keras_aae.reporting import gallery
+from keras_aae.reporting import report
+from keras_aae.training import checkpoints as checkpoints_lib
+from keras_aae.training import loop
+from keras_aae.training import run_directory
+from keras_aae.training import runtime
 
 _STEPS = [30_000, 600_000]  # Updates at which the paper's schedule divides the rate by ten.
 
@@ -72,8 +73,8 @@ def _serve(config):
     """Promotes a version where that is asked for, and lists all of them."""
     base = pathlib.Path(config.export_dir)
     if config.mode == "promote":
-        serving.promote(base, config.name, config.version)
-    for version in serving.versions(base):
+        model_base.promote(base, config.name, config.version)
+    for version in model_base.versions(base):
         print(f"{version.name:<24}{version.number:>4}  {', '.join(version.labels)}".rstrip())
 
 
@@ -81,7 +82,7 @@ def _run(config, directory, results):
     """Trains where that is asked for, then makes what the mode asks for from the trained model."""
     if config.mode == "train":
         dataset, model, checkpoints = _prepare(config, directory)
-        training.train(model, dataset, config, directory, checkpoints)
+        loop.train(model, dataset, config, directory, checkpoints)
     else:
         dataset, model, checkpoints = restore(config, directory)
     evaluator = evaluation.Evaluator(model)
@@ -117,7 +118,7 @@ def _prepare(config, directory):
         seed=config.seed,
     )
     model = build_model(config, dataset)
-    return dataset, model, training.Checkpoints(model, directory)
+    return dataset, model, checkpoints_lib.Checkpoints(model, directory)
 
 
 def restore(config: config_lib.Config, directory: run_directory.RunDirectory):
@@ -163,7 +164,7 @@ def _show(config, results, figures, directory):
 def build_model(config: config_lib.Config, dataset: data.Dataset):
     """The compiled model of a run, on the devices of its strategy."""
     seen = observation.of(dataset.train.x, config.pixel_loss)
-    with distribution.get(config.strategy).scope():
+    with runtime.get(config.strategy).scope():
         try:
             model = models.build(config, dataset.input_shape, len(dataset.classes), seen)
         except ValueError as error:
@@ -247,7 +248,9 @@ def _evaluate(config, evaluator, dataset, directory):
             )
         samples = config.parzen_samples
         images = (dataset.validation, dataset.test)
-        numbers["likelihood"] = likelihood.estimate(evaluator.model, *images, samples, directory)
+        numbers["likelihood"] = likelihood.estimate(
+            evaluator.model, *images, samples, directory.path
+        )
     return numbers
 
 

@@ -61,8 +61,8 @@ def build(run_dir: str, data_dir: str, folder: pathlib.Path) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # These import TensorFlow, which takes seconds: only once there is something to show.
     from keras_aae import experiment
-    from keras_aae import page
-    from keras_aae import run_directory
+    from keras_aae.deployment import page
+    from keras_aae.training import run_directory
 
     print(f"making the page of {run_dir} ...", flush=True)
     packages = page.runtime()

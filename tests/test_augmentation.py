@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_aae import augmentation
+from keras_aae.data import augmentation
 
 
 def test_shift_moves_by_whole_pixels_within_the_limit_and_repeats_the_edge():

@@ -15,11 +15,12 @@ import pytest
 from test_models import make
 
 from keras_aae import config as config_lib
-from keras_aae import conversion
 from keras_aae import data
 from keras_aae import edge
-from keras_aae import export
-from keras_aae import run_directory
+from keras_aae.deployment import conversion
+from keras_aae.deployment import export
+from keras_aae.deployment import litert
+from keras_aae.training import run_directory
 
 
 def dataset():
@@ -81,7 +82,7 @@ def test_every_use_and_precision_is_made_and_checked(semisup):
 def test_a_file_takes_any_batch(semisup):
     model, _, folder = semisup
     images, _ = bars(7)
-    converted = edge.Model(folder / "encode-float32.tflite")
+    converted = litert.Model(folder / "encode-float32.tflite")
     for count in (1, 7, 3):
         code = converted(image=images[:count])
         for part, value in model.encode(images[:count]).items():

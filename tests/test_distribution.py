@@ -7,13 +7,13 @@ import pytest
 import tensorflow as tf
 from test_models import make
 
-from keras_aae import augmentation
 from keras_aae import data
-from keras_aae import distribution
 from keras_aae import models
-from keras_aae import networks
+from keras_aae.data import augmentation
 from keras_aae.models import categorical
+from keras_aae.models import networks
 from keras_aae.models import seeds
+from keras_aae.training import runtime
 
 
 def two_replicas():
@@ -35,7 +35,7 @@ def train(strategy, name, updates=3, **settings):
         model = make(name, **settings)
         model.sample_for = lambda part, batch: tf.ones([tf.shape(batch.x)[0], model.parts[part]])
         model.compile(keras.optimizers.SGD(0.1))
-    batches = distribution.distribute(
+    batches = runtime.distribute(
         strategy,
         lambda context: data.minibatches(
             dataset(), batch_size=12, labelled_batch_size=6, context=context
@@ -105,6 +105,6 @@ def test_replicas_stay_identical():
 
 
 def test_auto_is_a_single_device_without_gpus():
-    assert distribution.get("auto").num_replicas_in_sync == 1
-    assert distribution.get("single").num_replicas_in_sync == 1
-    assert isinstance(distribution.get("mirrored"), tf.distribute.MirroredStrategy)
+    assert runtime.get("auto").num_replicas_in_sync == 1
+    assert runtime.get("single").num_replicas_in_sync == 1
+    assert isinstance(runtime.get("mirrored"), tf.distribute.MirroredStrategy)

@@ -8,11 +8,11 @@ from test_models import make
 from keras_aae import config as config_lib
 from keras_aae import data
 from keras_aae import evaluation
-from keras_aae import figures
-from keras_aae import gallery
 from keras_aae import models
-from keras_aae import priors
-from keras_aae import report
+from keras_aae.models import priors
+from keras_aae.reporting import figures
+from keras_aae.reporting import gallery
+from keras_aae.reporting import report
 
 
 def test_the_error_rate_is_the_share_of_wrong_labelled_examples(monkeypatch):

@@ -29,9 +29,9 @@ from keras_aae import data
 from keras_aae import errors
 from keras_aae import evaluation
 from keras_aae import explore
-from keras_aae import export
 from keras_aae import models
-from keras_aae import page
+from keras_aae.deployment import export
+from keras_aae.deployment import page
 
 SIDE = 12
 
@@ -376,7 +376,8 @@ def test_two_processes_may_install_the_runtime_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv(
         "PATH", f"{fake_npm(tmp_path / 'bin', script)}{os.pathsep}{os.environ['PATH']}"
     )
-    version = json.loads((ROOT / "keras_aae/web/package.json").read_text())["dependencies"]
+    wanted = ROOT / "keras_aae/deployment/web/package.json"
+    version = json.loads(wanted.read_text())["dependencies"]
     place = tmp_path / f"cache/litertjs-{version['@litertjs/core']}"
     monkeypatch.setenv("PLACE", str(place))
     assert page.runtime(tmp_path / "cache") == place / "@litertjs"

@@ -12,9 +12,9 @@ from test_models import SHAPE
 from test_models import make
 
 from keras_aae import errors
-from keras_aae import export
 from keras_aae import models
-from keras_aae import observation
+from keras_aae.deployment import export
+from keras_aae.models import observation
 
 # What a C++ server without Python or XLA refuses, and what would make answers depend on the past.
 FORBIDDEN = {"PyFunc", "EagerPyFunc", "PyFuncStateless", "AssignVariableOp", "AssignAddVariableOp"}

@@ -7,8 +7,7 @@ from test_models import make
 
 from keras_aae import data
 from keras_aae import errors
-from keras_aae import likelihood
-from keras_aae import run_directory
+from keras_aae.evaluation import likelihood
 
 
 def brute_force(samples, x, bandwidth):
@@ -62,7 +61,7 @@ def estimate(tmp_path):
     model = make("aae")
 
     def estimate(samples, validation=twenty, name="run"):
-        directory = run_directory.RunDirectory(tmp_path / name)
+        directory = tmp_path / name
         return likelihood.estimate(model, validation, test, samples, directory)
 
     return estimate

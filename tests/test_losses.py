@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_aae import losses
+from keras_aae.models import losses
 
 LN2 = math.log(2)
 

@@ -11,10 +11,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from keras_aae import models
-from keras_aae import networks
-from keras_aae import observation
 from keras_aae.models import aae
 from keras_aae.models import base
+from keras_aae.models import networks
+from keras_aae.models import observation
 from keras_aae.models import seeds
 from keras_aae.models import semisup
 

@@ -1,7 +1,7 @@
 import keras
 import pytest
 
-from keras_aae import networks
+from keras_aae.models import networks
 
 
 @pytest.mark.parametrize("name", ["mlp", "conv"])

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from keras_aae import prior_match
-from keras_aae import priors
+from keras_aae.evaluation import prior_match
+from keras_aae.models import priors
 
 
 def samples(count, seed, size=2):

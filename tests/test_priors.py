@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_aae import config
-from keras_aae import priors
+from keras_aae.models import priors
 
 
 def test_gaussian_density_against_the_formula():

@@ -4,7 +4,7 @@ import pytest
 
 from keras_aae import config as config_lib
 from keras_aae import errors
-from keras_aae import run_directory
+from keras_aae.training import run_directory
 
 
 def test_a_directory_of_other_settings_is_refused_and_says_which(tmp_path):

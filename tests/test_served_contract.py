@@ -28,7 +28,7 @@ from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 from test_models import make
 
-from keras_aae import export
+from keras_aae.deployment import export
 
 sys.path.insert(0, str(ROOT / "examples"))
 GRPC_EXAMPLE = runpy.run_path(str(ROOT / "examples/classify_grpc.py"))

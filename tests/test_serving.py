@@ -9,9 +9,9 @@ from tensorflow_serving.config import model_server_config_pb2
 from test_models import make
 
 from keras_aae import errors
-from keras_aae import export
 from keras_aae import models
-from keras_aae import serving
+from keras_aae.deployment import export
+from keras_aae.deployment import model_base
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def base(tmp_path):
     """A model base with versions 1 to 3 of `digits`, exported in that order, and 1 of `letters`."""
     for name, number in (("digits", 1), ("digits", 2), ("digits", 3), ("letters", 1)):
         (tmp_path / name / str(number)).mkdir(parents=True)
-        serving.register(tmp_path, name, number)
+        model_base.register(tmp_path, name, number)
     return tmp_path
 
 
@@ -43,16 +43,16 @@ def test_the_newest_export_is_the_canary_and_the_first_stays_stable(base):
 
 
 def test_promotion_and_the_way_back(base):
-    assert serving.promote(base, "digits") == 3
+    assert model_base.promote(base, "digits") == 3
     assert labels(base) == {"stable": 3, "canary": 3}
-    assert serving.promote(base, "digits", 2) == 2
+    assert model_base.promote(base, "digits", 2) == 2
     assert labels(base) == {"stable": 2, "canary": 3}
     assert list(config(base)["digits"].model_version_policy.specific.versions) == [2, 3]
     assert labels(base, "letters") == {"stable": 1, "canary": 1}
 
 
 def test_versions_lists_every_model_with_its_labels(base):
-    assert serving.versions(base) == [
+    assert model_base.versions(base) == [
         ("digits", 1, ("stable",)),
         ("digits", 2, ()),
         ("digits", 3, ("canary",)),
@@ -63,7 +63,7 @@ def test_versions_lists_every_model_with_its_labels(base):
 def test_a_stable_version_that_is_gone_is_replaced(base):
     (base / "digits/1").rmdir()
     (base / "digits/4").mkdir()
-    serving.register(base, "digits", 4)
+    model_base.register(base, "digits", 4)
     assert labels(base) == {"stable": 4, "canary": 4}
 
 
@@ -71,14 +71,14 @@ def test_a_stable_version_that_is_gone_is_replaced(base):
 def test_what_is_not_there_is_not_promoted(base, name, version):
     before = (base / "models.config").read_text()
     with pytest.raises(errors.UserError, match=f"--name={name} --version={version}: expected one"):
-        serving.promote(base, name, version)
+        model_base.promote(base, name, version)
     assert (base / "models.config").read_text() == before
 
 
 def test_a_damaged_config_is_named(base):
     (base / "models.config").write_text("model_config_list {")
     with pytest.raises(errors.UserError, match=r"models\.config: damaged"):
-        serving.versions(base)
+        model_base.versions(base)
 
 
 def test_the_command_line_promotes_and_lists(base):

@@ -13,8 +13,9 @@ from keras_aae import config as config_lib
 from keras_aae import data
 from keras_aae import errors
 from keras_aae import models
-from keras_aae import run_directory
-from keras_aae import training
+from keras_aae.training import checkpoints as checkpoints_lib
+from keras_aae.training import loop
+from keras_aae.training import run_directory
 
 
 def dataset():
@@ -33,8 +34,8 @@ def run(path, updates=6, model_name="semisup", learning_rate=1e-2, update="joint
     model.compile(keras.optimizers.Adam(learning_rate))
     directory = run_directory.RunDirectory(path)
     path.mkdir(exist_ok=True)
-    checkpoints = training.Checkpoints(model, directory)
-    training.train(model, dataset(), config, directory, checkpoints)
+    checkpoints = checkpoints_lib.Checkpoints(model, directory)
+    loop.train(model, dataset(), config, directory, checkpoints)
     return model, directory.read_metrics(updates)
 
 

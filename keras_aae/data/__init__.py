@@ -18,5 +18,5 @@ __all__ = ["UNLABELLED", "Dataset", "Split", "load", "minibatches"]
 
 def __getattr__(name):
     if name == "minibatches":
-        return importlib.import_module("keras_aae.data.pipeline").minibatches
+        return importlib.import_module("keras_aae.data.batching").minibatches
     raise AttributeError(f"module 'keras_aae.data' has no attribute {name!r}")

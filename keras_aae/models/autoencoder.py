@@ -9,9 +9,9 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_aae import networks
-from keras_aae import observation as observation_lib
 from keras_aae import streams
+from keras_aae.models import networks
+from keras_aae.models import observation as observation_lib
 from keras_aae.models import seeds as seeds_lib
 
 tfd = tfp.distributions

@@ -2,12 +2,12 @@
 
 import tensorflow as tf
 
-from keras_aae import augmentation
-from keras_aae import losses
-from keras_aae import priors as priors_lib
+from keras_aae.data import augmentation
 from keras_aae.models import aae
 from keras_aae.models import autoencoder
 from keras_aae.models import base
+from keras_aae.models import losses
+from keras_aae.models import priors as priors_lib
 
 _JITTER = 0.3  # Standard deviation of a view of a standardised feature vector.
 

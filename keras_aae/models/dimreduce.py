@@ -7,10 +7,10 @@ cluster, a row of W_C, and its style about that head.
 import keras
 import tensorflow as tf
 
-from keras_aae import losses
 from keras_aae.models import autoencoder
 from keras_aae.models import base
 from keras_aae.models import clustering
+from keras_aae.models import losses
 from keras_aae.models import seeds as seeds_lib
 from keras_aae.models import semisup
 

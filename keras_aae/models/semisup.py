@@ -2,10 +2,10 @@
 
 import tensorflow as tf
 
-from keras_aae import losses
 from keras_aae.models import autoencoder
 from keras_aae.models import base
 from keras_aae.models import categorical
+from keras_aae.models import losses
 
 
 class SemiSupervisedAAE(categorical.CategoricalAAE):

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from keras_aae import priors as priors_lib
 from keras_aae.models import aae
+from keras_aae.models import priors as priors_lib
 
 
 class SupervisedAAE(aae.AdversarialAutoencoder):

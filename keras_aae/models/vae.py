@@ -8,9 +8,9 @@ import math
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_aae import priors as priors_lib
 from keras_aae.models import autoencoder
 from keras_aae.models import base
+from keras_aae.models import priors as priors_lib
 
 tfd = tfp.distributions
 

@@ -19,9 +19,9 @@ import tensorflow as tf
 
 from keras_aae import data
 from keras_aae import experiment
-from keras_aae import export
 from keras_aae import flagfiles
 from keras_aae import launch
+from keras_aae.deployment import export
 
 FILE = pathlib.Path(__file__).with_name("losses.json")
 RULES = ("joint", "sequential")

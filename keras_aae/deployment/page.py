@@ -15,14 +15,14 @@ import tempfile
 import numpy as np
 from PIL import Image
 
-from keras_aae import conversion
 from keras_aae import data
 from keras_aae import errors
 from keras_aae import evaluation
-from keras_aae import figures
-from keras_aae import report
-from keras_aae import run_directory
+from keras_aae import files
+from keras_aae.deployment import conversion
 from keras_aae.models import autoencoder
+from keras_aae.reporting import figures
+from keras_aae.reporting import report
 
 _WEB = pathlib.Path(__file__).parent / "web"
 _EXAMPLES = 24
@@ -47,7 +47,7 @@ def runtime(cache: pathlib.Path | None = None) -> pathlib.Path:
     version = wanted["@litertjs/core"]
     place = cache / f"litertjs-{version}"
     if not place.exists():
-        with run_directory.writing(place):
+        with files.writing(place):
             cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=cache) as unfinished:
                 shutil.copy(_WEB / "package.json", unfinished)
@@ -106,7 +106,7 @@ def build(
         )
     about = _describe(model, dataset, results)
     examples = dataset.validation.spread(_EXAMPLES).x
-    with run_directory.writing(folder):
+    with files.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, use in (("encode", model.default_signature), ("decode", "decode")):
             content = conversion.for_browser(saved_model, use)
@@ -114,7 +114,7 @@ def build(
         (folder / "examples.png").write_bytes(_png(np.concatenate(examples, axis=1)))
         (folder / "model.json").write_text(json.dumps(about), encoding="utf-8")
         shutil.copy(_WEB / "explorer.js", folder)
-        index = report.template("web/index.html.jinja").render(results=results, about=about)
+        index = report.template("explorer.html.jinja").render(results=results, about=about)
         (folder / "index.html").write_text(index, encoding="utf-8")
         _copy_runtime(packages, folder / "litert")
 

@@ -9,7 +9,7 @@ import abc
 import numpy as np
 import tensorflow as tf
 
-from keras_aae import losses
+from keras_aae.models import losses
 
 
 class Observation(abc.ABC):

@@ -12,7 +12,7 @@ from sklearn import preprocessing
 import tensorflow as tf
 
 from keras_aae import data
-from keras_aae import prior_match
+from keras_aae.evaluation import prior_match
 from keras_aae.models import autoencoder
 from keras_aae.models import seeds
 

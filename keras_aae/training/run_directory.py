@@ -8,10 +8,9 @@ import json
 import os
 import pathlib
 
-import tensorflow as tf
-
 from keras_aae import config as config_lib
 from keras_aae import errors
+from keras_aae import files
 
 
 class RunDirectory:
@@ -37,7 +36,7 @@ class RunDirectory:
         Raises:
             UserError: it is in use, not writable, or holds a run with other settings.
         """
-        with writing(self.path):
+        with files.writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / ".lock").open("w")
         with lock:
@@ -65,12 +64,7 @@ class RunDirectory:
 
     def write(self, name: str, content: str | bytes) -> None:
         """Writes a file so that it is there whole or not at all."""
-        target = self.path / name
-        unfinished = target.with_name(f".{target.name}.unfinished")
-        with writing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
-            os.replace(unfinished, target)
+        files.write(self.path / name, content)
 
     def write_results(self, results: dict) -> None:
         """Writes `results.json`."""
@@ -112,13 +106,3 @@ class RunDirectory:
                 for row in csv.DictReader(file)
             ]
         return [row for row in rows if row["updates"] <= updates]
-
-
-@contextlib.contextmanager
-def writing(path: pathlib.Path):
-    """Turns an error of the operating system, like a full disk, into a UserError with the path."""
-    try:
-        yield
-    except (OSError, tf.errors.OpError) as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:200]
-        raise errors.UserError(f"{path}: not writable ({reason})") from error

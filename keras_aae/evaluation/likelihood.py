@@ -9,6 +9,7 @@ the paper reports it.
 """
 
 import io
+import pathlib
 import zipfile
 
 import numpy as np
@@ -16,8 +17,8 @@ import tensorflow as tf
 
 from keras_aae import data
 from keras_aae import errors
+from keras_aae import files
 from keras_aae import progress
-from keras_aae import run_directory
 from keras_aae.models import autoencoder
 
 BANDWIDTHS = tuple(float(value) for value in np.geomspace(0.1, 0.6, 13).round(4))
@@ -31,7 +32,7 @@ def estimate(
     validation: data.Split,
     test: data.Split,
     samples: int,
-    directory: run_directory.RunDirectory,
+    directory: pathlib.Path,
 ) -> dict:
     """The log-likelihood of a model's test images.
 
@@ -43,7 +44,7 @@ def estimate(
         validation: Images; evenly spaced ones, 1,000 at the most, choose the bandwidth.
         test: Images.
         samples: How many samples to draw; they are made in chunks and not kept.
-        directory: The model's run.
+        directory: Of the model's run.
 
     Returns:
         `nats`, the mean log-likelihood of the test images; `standard_error` of that mean;
@@ -123,7 +124,7 @@ def _log_sums(x, samples, scales):
 def _fill(window, model, samples, directory):
     """Puts the window on the model's first so many samples, from where it had got to."""
     name = f"likelihood-{samples}.npz"
-    _restore(window, model, directory.path / name)
+    _restore(window, model, directory / name)
     generate = tf.function(model.generate)
     with progress.bar("likelihood", samples, "sample", initial=window.count) as bar:
         while window.count < samples:
@@ -132,7 +133,7 @@ def _fill(window, model, samples, directory):
             bar.update(until - window.count)
             window.add(tf.reshape(drawn, [len(drawn), -1]))
             if window.count % _KEEP == 0 or window.count == samples:
-                directory.write(name, _kept(window, model))
+                files.write(directory / name, _kept(window, model))
 
 
 def _kept(window, model):

@@ -7,11 +7,12 @@ import pathlib
 import shutil
 
 import keras
+import tensorflow as tf
 
-from keras_aae import report
-from keras_aae import run_directory
-from keras_aae import serving
+from keras_aae import files
+from keras_aae.deployment import model_base
 from keras_aae.models import autoencoder
+from keras_aae.reporting import report
 
 
 def export(
@@ -39,16 +40,16 @@ def export(
     """
     base_path = pathlib.Path(base_path)
     unfinished = base_path / f".unfinished-{os.getpid()}"
-    with run_directory.writing(base_path):
+    with files.writing(base_path, tf.errors.OpError):
         base_path.mkdir(parents=True, exist_ok=True)
         for stale in base_path.glob(".unfinished-*"):
             shutil.rmtree(stale)
         signatures = _write(model, unfinished)
         _write_card({**(about or {}), "signatures": signatures}, unfinished / "assets.extra")
-        serving.write_warm_up(unfinished / "assets.extra", base_path.name, model.signatures())
+        model_base.write_warm_up(unfinished / "assets.extra", base_path.name, model.signatures())
         target = base_path / str(_next_version(base_path))
         unfinished.rename(target)
-    serving.register(base_path.parent, base_path.name, int(target.name))
+    model_base.register(base_path.parent, base_path.name, int(target.name))
     return target
 
 

@@ -15,7 +15,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from keras_aae import errors
-from keras_aae import run_directory
+from keras_aae import files
 from keras_aae.models import autoencoder
 
 _CONFIG = "models.config"
@@ -150,4 +150,4 @@ def _write(base, served):
     for entry in served.model_config_list.config:
         numbers = entry.model_version_policy.specific.versions
         numbers[:] = sorted(set(entry.version_labels.values()))
-    run_directory.RunDirectory(base).write(_CONFIG, text_format.MessageToString(served))
+    files.write(base / _CONFIG, text_format.MessageToString(served))

@@ -4,8 +4,8 @@ import base64
 import pathlib
 
 from keras_aae import errors
-from keras_aae import report
-from keras_aae import run_directory
+from keras_aae.reporting import report
+from keras_aae.training import run_directory
 
 _SHOWN = (
     *("codes_against_prior", "walk", "representation", "clusters", "style_against_class"),

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_aae import data
 from keras_aae import evaluation
-from keras_aae import figures
+from keras_aae.reporting import figures
 
 _SHOWN = 12  # Reconstructions, and samples beside their nearest training image.
 _ROWS, _COLUMNS = 8, 12  # Of samples.

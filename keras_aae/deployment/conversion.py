@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_aae import data
-from keras_aae import edge
-from keras_aae import run_directory
+from keras_aae.deployment import litert
 from keras_aae.models import autoencoder
+from keras_aae.training import run_directory
 
 _USES = ("classify", "cluster", "encode", "decode")  # A file each: several in one are larger.
 _CALIBRATION = 300  # Training examples that the ranges of int8 are read off.
@@ -62,7 +62,7 @@ def convert(
                 continue
             name = f"edge/{use}-{precision}.tflite"
             directory.write(name, content)
-            converted = edge.Model(directory.path / name)
+            converted = litert.Model(directory.path / name)
             row |= {"file": str(directory.path / name), "bytes": len(content)}
             row |= _check(converted, compared, expected)
             if use == "classify":

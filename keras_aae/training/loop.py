@@ -15,66 +15,14 @@ import tensorflow as tf
 
 from keras_aae import config as config_lib
 from keras_aae import data
-from keras_aae import distribution
 from keras_aae import errors
 from keras_aae import evaluation
+from keras_aae import files
 from keras_aae import progress
-from keras_aae import run_directory
 from keras_aae.models import base
-
-
-class Checkpoints:
-    """The checkpoints of a run: the model, its optimizers and the seconds spent on training.
-
-    Args:
-        model: The compiled model.
-        directory: The run's directory.
-
-    Attributes:
-        seconds: Seconds spent on training so far.
-    """
-
-    def __init__(self, model: base.PhasedAutoencoder, directory: run_directory.RunDirectory):
-        self.seconds = tf.Variable(0.0, dtype=tf.float64)
-        self._model = model
-        self._checkpoint = tf.train.Checkpoint(
-            model=model, optimizers=tf.train.Checkpoint(**model.optimizers), seconds=self.seconds
-        )
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(directory.checkpoints), max_to_keep=2
-        )
-
-    def restore(self) -> int:
-        """Goes on from the newest readable checkpoint; returns its update, 0 where there is none.
-
-        Raises:
-            UserError: there are checkpoints, but none is readable.
-        """
-        for path in reversed(self._manager.checkpoints):
-            try:
-                self._checkpoint.restore(path).assert_existing_objects_matched().expect_partial()
-            except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
-                reason = " ".join(str(error).split())[:120]
-                print(
-                    f"{path}: damaged checkpoint, trying the one before ({reason})", file=sys.stderr
-                )
-                continue
-            return int(self._model.updates.numpy())
-        if self._manager.checkpoints:
-            raise errors.UserError(
-                f"{self._manager.directory}: no readable checkpoint; remove that folder to train "
-                "from the start"
-            )
-        return 0
-
-    def save(self) -> None:
-        """Writes a checkpoint and removes the one before the last.
-
-        Raises:
-            UserError: it can't be written.
-        """
-        with run_directory.writing(self._manager.directory):
-            self._manager.save(checkpoint_number=int(self._model.updates.numpy()))
+from keras_aae.training import checkpoints as checkpoints_lib
+from keras_aae.training import run_directory
+from keras_aae.training import runtime
 
 
 def train(
@@ -82,7 +30,7 @@ def train(
     dataset: data.Dataset,
     config: config_lib.Config,
     directory: run_directory.RunDirectory,
-    checkpoints: Checkpoints,
+    checkpoints: checkpoints_lib.Checkpoints,
 ) -> None:
     """Trains up to `config.updates`, from the last checkpoint where there is one.
 
@@ -101,7 +49,7 @@ def train(
         return
     if start:
         print(f"Going on from update {start}")
-    batches = distribution.distribute(
+    batches = runtime.distribute(
         model.distribute_strategy,
         lambda context: data.minibatches(
             dataset,
@@ -173,7 +121,7 @@ class Monitor(keras.callbacks.Callback):
 
     def _write_events(self, row):
         with (
-            run_directory.writing(self._directory.events),
+            files.writing(self._directory.events, tf.errors.OpError),
             self._events.as_default(step=row["updates"]),
         ):
             for name, value in row.items():

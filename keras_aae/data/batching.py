@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_aae import augmentation
 from keras_aae import errors
 from keras_aae import streams
+from keras_aae.data import augmentation
 from keras_aae.data import splits
 
 

@@ -9,6 +9,7 @@ import jinja2
 from keras_aae import config as config_lib
 from keras_aae import evaluation
 
+_TEMPLATES = pathlib.Path(__file__).parent / "templates"
 CAPTIONS = {
     "reconstructions": "Held-out images and what the decoder makes of their codes.",
     "samples": "Decoded samples of the prior: what the model thinks an image can be.",
@@ -57,7 +58,7 @@ def render(config: config_lib.Config, results: Mapping, figures: Mapping[str, by
 def template(name: str) -> jinja2.Template:
     """The page template of that name; it escapes what it shows, and misses no value."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=lambda name: name.endswith(".html.jinja"),
         trim_blocks=name.endswith(".md.jinja"),
         undefined=jinja2.StrictUndefined,

@@ -1,0 +1,1 @@
+"""From a trained model to what is served: TF Serving, LiteRT, a page for the browser."""

@@ -1,0 +1,48 @@
+"""Runs .tflite files with LiteRT; imports no TensorFlow."""
+
+from collections.abc import Mapping
+import pathlib
+
+from ai_edge_litert import interpreter
+import numpy as np
+
+from keras_aae import errors
+
+
+class Model:
+    """A .tflite file of one use: classify, cluster, encode or decode.
+
+    Args:
+        path: The file that `--mode=convert` wrote.
+
+    Raises:
+        UserError: there is no such file, or it isn't a model with a signature.
+
+    Attributes:
+        use: The name of its signature.
+        inputs: The shape of each input; its first axis is the batch, of any size from 1.
+    """
+
+    def __init__(self, path: str | pathlib.Path):
+        try:
+            loaded = interpreter.Interpreter(
+                model_content=pathlib.Path(path).read_bytes(), num_threads=1
+            )
+            signatures = loaded.get_signature_list()
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise errors.UserError(f"{path}: not a readable .tflite model ({reason})") from error
+        if len(signatures) != 1:
+            raise errors.UserError(
+                f"{path}: expected a model of one signature. Received: {sorted(signatures)}"
+            )
+        self.use = next(iter(signatures))
+        self._run = loaded.get_signature_runner(self.use)
+        self.inputs = {
+            name: tuple(int(size) for size in detail["shape_signature"])
+            for name, detail in self._run.get_input_details().items()
+        }
+
+    def __call__(self, **inputs: np.ndarray) -> Mapping[str, np.ndarray]:
+        """The outputs by name for inputs [B, ...] by name."""
+        return self._run(**inputs)

@@ -1,0 +1,1 @@
+"""Figures from arrays, and the pages that show them."""
