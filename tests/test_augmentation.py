@@ -27,7 +27,7 @@ def test_an_affine_map_of_no_extent_changes_nothing():
 
 def test_an_affine_map_is_drawn_for_each_image_from_the_seed():
     first, again, other = (
-        augmentation.affine(pattern(4), seed, augmentation.AFFINE).numpy()
+        augmentation.affine(pattern(4), seed, augmentation.Affine()).numpy()
         for seed in ([1, 2], [1, 2], [1, 3])
     )
     np.testing.assert_array_equal(first, again)

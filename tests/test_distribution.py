@@ -10,8 +10,7 @@ from test_models import make
 from keras_aae import data
 from keras_aae import models
 from keras_aae.data import augmentation
-from keras_aae.models import categorical
-from keras_aae.models import networks
+from keras_aae.models import phases
 from keras_aae.models import seeds
 from keras_aae.training import runtime
 
@@ -29,27 +28,28 @@ def dataset():
     return data.Dataset(split, split, split, tuple("abc"))
 
 
-def train(strategy, name, updates=3, **settings):
+def train(strategy, name, steps=3, **settings):
     """A model trained on the same global batches, with SGD and fixed prior draws."""
     with strategy.scope():
         model = make(name, **settings)
-        model.sample_for = lambda part, batch: tf.ones([tf.shape(batch.x)[0], model.parts[part]])
+        for phase in model.phases:
+            if phase.name == "discrimination":
+                size = phase.adversary.latent.size
+                phase.adversary.sample = lambda batch, size=size: tf.ones(
+                    [tf.shape(batch.x)[0], size]
+                )
         model.compile(keras.optimizers.SGD(0.1))
-    batches = runtime.distribute(
-        strategy,
-        lambda context: data.minibatches(
-            dataset(), batch_size=12, labelled_batch_size=6, context=context
-        ),
-    )
-    model.fit(batches, steps_per_epoch=updates, verbose=0, shuffle=False)
+    batches = data.minibatches(dataset(), batch_size=12, labelled_batch_size=6)
+    model.fit(batches, steps_per_epoch=steps, verbose=0)
     return model
 
 
-@pytest.mark.parametrize("name", models.NAMES)
-@pytest.mark.parametrize("update", ["joint", "sequential"])
-def test_one_and_two_replicas_make_equal_updates(name, update, monkeypatch):
-    settings = {"update": update}
-    if issubclass(models.get(name), categorical.CategoricalAAE):
+@pytest.mark.parametrize(
+    ("name", "rule"), [*((name, "joint") for name in models.NAMES), ("dimreduce", "sequential")]
+)
+def test_one_and_two_replicas_make_equal_steps(name, rule, monkeypatch):
+    settings = {"update_rule": rule}
+    if "agreement_weight" in models.VARIANTS[name].settings:
         settings["views"] = augmentation.Affine(0, 0, 0, 0)
     if name == "vae":
         monkeypatch.setattr(seeds.Seeds, "normal", lambda self, shape, stream: tf.ones(shape))
@@ -62,9 +62,9 @@ def test_one_and_two_replicas_make_equal_updates(name, update, monkeypatch):
 
 
 def test_batch_statistics_are_those_of_the_global_batch():
-    settings = {"network": networks.CONV, "discriminator_noise": 0.0}
-    one = train(tf.distribute.get_strategy(), "aae", updates=1, **settings)
-    two = train(two_replicas(), "aae", updates=1, **settings)
+    settings = {"network": "conv", "discriminator_noise": 0.0}
+    one = train(tf.distribute.get_strategy(), "aae", steps=1, **settings)
+    two = train(two_replicas(), "aae", steps=1, **settings)
     for first, second in zip(one.encoder.variables, two.encoder.variables, strict=True):
         np.testing.assert_allclose(first.numpy(), second.numpy(), rtol=1e-3, atol=1e-5)
 
@@ -76,12 +76,17 @@ def test_replicas_draw_different_prior_samples_and_noise():
         model.compile(keras.optimizers.SGD(0.0))
     drawn = {}
 
-    def spy(name, batch, code):
-        sample = model.priors["style"].sample(4, seed=batch.seeds("prior"))
-        drawn[threading.get_ident()] = sample  # A thread for each replica.
-        return tf.reduce_sum(sample, axis=1)
+    class Spy(phases.Phase):
+        def networks(self, model):
+            return (model.encoder,)
 
-    model.generation = spy
+        def loss(self, model, batch, code):
+            sample = model.priors["style"].sample(4, seed=batch.seeds("style prior"))
+            drawn[threading.get_ident()] = sample  # A thread for each replica.
+            return tf.reduce_sum(sample, axis=1)
+
+    model.phases = (Spy("generation"),)
+    model.compile(keras.optimizers.SGD(0.0))
 
     @tf.function
     def run():
@@ -97,6 +102,49 @@ def test_replicas_draw_different_prior_samples_and_noise():
     assert not np.array_equal(first, second)
 
 
+@pytest.mark.parametrize("steps_per_execution", [1, 2])
+def test_fit_gives_each_replica_its_share_of_labelled_examples(steps_per_execution):
+    """A model built in scope, fitted as a Keras user does."""
+    strategy = two_replicas()
+    with strategy.scope():
+        model = make("semisup")
+        model.compile(keras.optimizers.SGD(0.1), steps_per_execution=steps_per_execution)
+    seen = []
+    original = model._unpack
+
+    def spy(given, training):
+        x, y = original(given, training=training)
+        tf.py_function(lambda labels: seen.append(labels.numpy()), [y], [])
+        return x, y
+
+    model._unpack = spy
+    model.fit(
+        data.minibatches(dataset(), batch_size=12, labelled_batch_size=6),
+        steps_per_epoch=2,
+        verbose=0,
+    )
+    assert int(model.step.numpy()) == 2
+    assert [len(labels) for labels in seen] == [9] * 4
+    assert [(labels >= 0).sum() for labels in seen] == [3] * 4
+
+
+def test_what_keras_would_cut_in_parts_is_refused_with_what_to_do():
+    strategy = two_replicas()
+    with strategy.scope():
+        model = make("semisup")
+        model.compile(keras.optimizers.SGD(0.1))
+    x, y = bars(16)
+    with pytest.raises(ValueError, match=r"keras_aae\.data\.minibatches.*2 replicas"):
+        model.fit(x, y)
+    with pytest.raises(ValueError, match="jit_compile=False with 2 replicas"):
+        make_in(strategy, "aae").compile("sgd", jit_compile=True)
+
+
+def make_in(strategy, name):
+    with strategy.scope():
+        return make(name)
+
+
 def test_replicas_stay_identical():
     model = train(two_replicas(), "semisup")
     for variable in model.encoder.trainable_variables:
@@ -105,6 +153,6 @@ def test_replicas_stay_identical():
 
 
 def test_auto_is_a_single_device_without_gpus():
-    assert runtime.get("auto").num_replicas_in_sync == 1
-    assert runtime.get("single").num_replicas_in_sync == 1
-    assert isinstance(runtime.get("mirrored"), tf.distribute.MirroredStrategy)
+    assert runtime.strategy("auto").num_replicas_in_sync == 1
+    assert runtime.strategy("single").num_replicas_in_sync == 1
+    assert isinstance(runtime.strategy("mirrored"), tf.distribute.MirroredStrategy)

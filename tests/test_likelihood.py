@@ -114,7 +114,7 @@ def test_an_estimate_of_fewer_samples_leaves_that_of_more_as_it_is(estimate, tmp
 def test_what_another_model_left_is_not_taken_up(estimate, tmp_path):
     found = estimate(30)
     with np.load(tmp_path / "run/likelihood-30.npz") as kept:
-        other = dict(kept) | {"updates": kept["updates"] + 1, "sums": 0 * kept["sums"]}
+        other = dict(kept) | {"step": kept["step"] + 1, "sums": 0 * kept["sums"]}
     np.savez(tmp_path / "run/likelihood-30.npz", **other)
     assert found == estimate(30)
 

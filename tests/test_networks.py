@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 import pytest
 
 from keras_aae.models import networks
@@ -18,10 +19,10 @@ def test_a_family_fits_together_for_any_image_size(name, shape):
 
 
 def test_mlp_has_the_papers_sizes():
-    encoder = networks.mlp_encoder((28, 28, 1), {"style": 10})
+    encoder = networks.MLP().encoder((28, 28, 1), {"style": 10})
     sizes = [layer.units for layer in encoder.layers if isinstance(layer, keras.layers.Dense)]
     assert sizes == [1000, 1000, 10]
-    decoder = networks.mlp_decoder(10, (28, 28, 1))
+    decoder = networks.MLP().decoder(10, (28, 28, 1))
     sizes = [layer.units for layer in decoder.layers if isinstance(layer, keras.layers.Dense)]
     assert sizes == [1000, 1000, 784]
     # 784 inputs: (784 + 1) 1000 + (1000 + 1) 1000 + (1000 + 1) 10 weights, worked out by hand.
@@ -40,14 +41,66 @@ def test_an_unknown_family_is_named():
 
 
 def test_a_family_of_ones_own_passes():
-    assert networks.get(networks.MLP, (28, 28, 1)) is networks.MLP
+    mine = networks.MLP(width=50)
+    assert networks.get(mine, (28, 28, 1)) is mine
 
 
 @pytest.mark.parametrize(
     ("shape", "sides"), [((28, 28, 1), [14, 7]), ((32, 32, 3), [16, 8, 4, 2]), ((5, 7, 1), [])]
 )
 def test_conv_halves_its_maps_as_often_as_they_are_worth_it(shape, sides):
-    encoder = networks.conv_encoder(shape, {"style": 2})
-    maps = [layer.output.shape for layer in encoder.layers if "conv" in layer.name]
+    encoder = networks.Conv().encoder(shape, {"style": 2})
+    maps = [
+        layer.output.shape for layer in encoder.layers if isinstance(layer, keras.layers.Conv2D)
+    ]
     assert [map[1] for map in maps] == sides
     assert [map[3] for map in maps] == [32, 64, 128, 256][: len(sides)]
+
+
+def test_auto_is_convolutions_for_images_and_dense_layers_for_features():
+    assert networks.get("auto", (28, 28, 1)) == networks.Conv()
+    assert networks.get("auto", (6,)) == networks.MLP()
+
+
+def test_width_and_depth_are_arguments_and_are_saved():
+    family = networks.MLP(width=5, depth=3)
+    assert networks.MLP.from_config(family.get_config()) == family
+    sizes = [layer.units for layer in dense(family.encoder((4,), {"style": 2}))]
+    assert sizes == [5, 5, 5, 2]
+    assert [layer.units for layer in dense(family.discriminator(2))] == [5, 5, 5, 1]
+
+
+def dense(network):
+    return [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
+
+
+def test_a_family_of_ones_own_has_a_name():
+    @networks.register("wide")
+    class Wide(networks.MLP):
+        """Dense networks of 2000 units."""
+
+        def __init__(self):
+            super().__init__(width=2000)
+
+    assert isinstance(networks.get("wide", (6,)), Wide)
+
+
+def test_noise_meets_the_features_and_leaves_the_backbone_alone():
+    plain = networks.Conv().encoder((28, 28, 1), {"style": 3})
+    noisy = networks.Conv().encoder((28, 28, 1), {"style": 3}, noise_size=4)
+    convolutions = [
+        [layer.kernel.shape for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+        for network in (plain, noisy)
+    ]
+    assert convolutions[0] == convolutions[1]
+    assert noisy.input_shape == [(None, 28, 28, 1), (None, 4)]
+
+
+def test_a_backbone_scales_its_input_and_averages_maps():
+    backbone = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Identity()])
+    network = networks.Backbone(backbone, scale=2.0, offset=-1.0)
+    encoder = network.encoder((4, 4, 1), {"style": 1})
+    encoder.get_layer("style").set_weights([np.ones((1, 1)), np.zeros(1)])
+    x = np.linspace(0, 1, 16, dtype=np.float32).reshape(1, 4, 4, 1)
+    np.testing.assert_allclose(encoder(x)["style"], [[0.0]], atol=1e-6)
+    np.testing.assert_allclose(encoder(x / 2)["style"], [[-0.5]], atol=1e-6)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_aae import config
+from keras_aae.models import defaults
 from keras_aae.models import priors
 
 
@@ -81,7 +82,7 @@ def t_all(start, end):
     return np.linspace(start, end, 10001)
 
 
-@pytest.mark.parametrize("name", priors.NAMES)
+@pytest.mark.parametrize("name", defaults.PRIORS)
 def test_every_prior_is_a_density(name):
     prior = priors.get(name, 2)
     assert prior.event_shape == [2]
@@ -99,7 +100,7 @@ def test_every_prior_is_a_density(name):
 
 def test_the_settings_offer_every_prior():
     choices = config.Config.__dataclass_fields__["prior"].metadata["choices"]
-    assert choices == priors.NAMES
+    assert choices == defaults.PRIORS
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,17 @@
 """
 
 import importlib
+from typing import Any
 
 from keras_aae.data.splits import UNLABELLED
 from keras_aae.data.splits import Dataset
 from keras_aae.data.splits import Split
 from keras_aae.data.splits import load
 
-__all__ = ["UNLABELLED", "Dataset", "Split", "load", "minibatches"]
+__all__ = ["UNLABELLED", "Dataset", "Minibatches", "Split", "load", "minibatches"]
 
 
-def __getattr__(name):
-    if name == "minibatches":
-        return importlib.import_module("keras_aae.data.batching").minibatches
+def __getattr__(name: str) -> Any:
+    if name in ("Minibatches", "minibatches"):
+        return importlib.import_module("keras_aae.data.batching").Minibatches
     raise AttributeError(f"module 'keras_aae.data' has no attribute {name!r}")

@@ -1,12 +1,15 @@
 """Random changes that leave what an image shows as it is."""
 
-from typing import NamedTuple
+import dataclasses
 
+import keras
 import tensorflow as tf
 
 
-class Affine(NamedTuple):
-    """How far a random affine map may go; each value is drawn evenly between minus and plus it.
+@keras.saving.register_keras_serializable("keras_aae")
+@dataclasses.dataclass(frozen=True)
+class Affine:
+    """Views of images: each value is drawn evenly between minus and plus its limit.
 
     Attributes:
         rotation: In radians.
@@ -15,13 +18,46 @@ class Affine(NamedTuple):
         shift: In shares of the image's height and width.
     """
 
+    # XLA in TensorFlow 2.21 has no kernel for ImageProjectiveTransformV3.
+    xla = False
+
     rotation: float = 0.3
     shear: float = 0.3
     scale: float = 0.15
     shift: float = 0.07
 
+    def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """A view of each image; see `affine`."""
+        return affine(images, seed, self)
 
-AFFINE = Affine()  # Fits handwriting.
+    def get_config(self) -> dict[str, float]:
+        """The arguments of the constructor, for Keras to save."""
+        return dataclasses.asdict(self)
+
+
+@keras.saving.register_keras_serializable("keras_aae")
+@dataclasses.dataclass(frozen=True)
+class Jitter:
+    """Views of standardised feature vectors: Gaussian noise is added.
+
+    Attributes:
+        stddev: Its standard deviation.
+    """
+
+    stddev: float = 0.3
+
+    def __call__(self, features: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """A view of each feature vector [B, D]."""
+        return features + self.stddev * tf.random.stateless_normal(tf.shape(features), seed)
+
+    def get_config(self) -> dict[str, float]:
+        """The arguments of the constructor, for Keras to save."""
+        return dataclasses.asdict(self)
+
+
+def default_views(shape: tuple[int, ...]) -> Affine | Jitter:
+    """The views that fit examples of that shape: of images those that fit handwriting."""
+    return Affine() if len(shape) == 3 else Jitter()
 
 
 def shift(images: tf.Tensor, seed: tf.Tensor, limit: int) -> tf.Tensor:

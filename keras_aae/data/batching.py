@@ -1,10 +1,11 @@
-"""Minibatches as a pure function of the seed and the update's number.
+"""Minibatches as a pure function of the seed and the step.
 
 A batch is drawn by index from arrays in memory: a stateless shuffle says which example stands where
-in each pass over the data. So a run that was stopped goes on with the very batch it would have
+in each pass over the data. So a run that was stopped goes on with the very batch that it would have
 seen, with nothing to save, and any number of replicas sees the same global batch.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,20 +17,12 @@ from keras_aae.data import augmentation
 from keras_aae.data import splits
 
 
-def minibatches(
-    dataset: splits.Dataset,
-    *,
-    seed: int = 0,
-    batch_size: int = 100,
-    labelled_batch_size: int = 0,
-    augment_shift: int = 0,
-    start: int = 0,
-    context: tf.distribute.InputContext | None = None,
-) -> tf.data.Dataset:
+class Minibatches:
     """Endless training minibatches, each `{"x": [B, ...], "y": [B]}`.
 
     A batch holds `batch_size` examples without their labels, then `labelled_batch_size` labelled
-    ones. Each part passes over its examples in a new order every time.
+    ones. Each part passes over its examples in a new order every time. `fit` gives every replica
+    of a distribution strategy its share of both parts.
 
     Args:
         dataset: What to draw from.
@@ -38,61 +31,109 @@ def minibatches(
         labelled_batch_size: Examples drawn from the labelled subset, over all replicas; either
             may be 0.
         augment_shift: Shift each image by up to so many pixels, edges repeated.
-        start: The update to begin with.
-        context: The part of a distribution strategy that reads here; None for all of it.
-
-    Returns:
-        A dataset of per-replica batches: x as in the data set, y int32 with -1 for unlabelled.
+        start: The step to begin with.
 
     Raises:
-        UserError: a batch size does not divide by the number of replicas, or there is nothing to
-            draw from.
+        UserError: there is nothing to draw from.
     """
-    context = context or tf.distribute.InputContext()
-    replicas = context.num_replicas_in_sync
-    here = replicas // context.num_input_pipelines
-    pools = _pools(dataset, batch_size, labelled_batch_size, replicas)
-    x = tf.constant(dataset.train.x)
 
-    def batch(count):
-        update = count // here
-        part = update * replicas + context.input_pipeline_id * here + count % here
-        drawn = [_draw(seed, pool, part) for pool in pools]
-        images = tf.gather(x, tf.concat([rows for rows, _ in drawn], 0))
-        if augment_shift and images.shape.rank == 4:
-            images = augmentation.shift(
-                images, tf.stack([streams.number(seed, "shift"), part]), augment_shift
-            )
-        return {"x": images, "y": tf.concat([labels for _, labels in drawn], 0)}
+    def __init__(
+        self,
+        dataset: splits.Dataset,
+        *,
+        seed: int = 0,
+        batch_size: int = 100,
+        labelled_batch_size: int = 0,
+        augment_shift: int = 0,
+        start: int = 0,
+    ):
+        self._x = dataset.train.x
+        self._seed = seed
+        self._shift = augment_shift
+        self._start = start
+        self._pools = _pools(dataset.train.y, batch_size, labelled_batch_size)
 
-    counts = tf.data.Dataset.range(start * here, np.iinfo(np.int64).max)
-    return counts.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
+    @property
+    def steps_per_pass(self) -> int:
+        """How many batches make a pass over the examples of the first part, at least 1."""
+        pool = self._pools[0]
+        return max(1, -(-len(pool.rows) // pool.size))
+
+    def check(self, replicas: int) -> None:
+        """Raises a UserError where a batch size does not divide by the number of replicas."""
+        for pool in self._pools:
+            if pool.size % replicas:
+                raise errors.UserError(
+                    f"--{pool.setting}={pool.size}: expected a multiple of the {replicas} replicas"
+                )
+
+    def __iter__(self) -> Iterator[dict[str, tf.Tensor]]:
+        return iter(self.batches())
+
+    def distributed(
+        self, strategy: tf.distribute.Strategy
+    ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+        """The minibatches of every replica, as Keras's `fit` takes them.
+
+        Raises:
+            UserError: a batch size does not divide by the number of replicas.
+        """
+        if strategy.num_replicas_in_sync == 1:
+            return self.batches()
+        return strategy.distribute_datasets_from_function(self.batches)
+
+    def batches(self, context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+        """A dataset of per-replica batches: x as in the data set, y int32, -1 for unlabelled.
+
+        Args:
+            context: The part of a distribution strategy that reads here; None for all of it.
+
+        Raises:
+            UserError: a batch size does not divide by the number of replicas.
+        """
+        context = context or tf.distribute.InputContext()
+        replicas = context.num_replicas_in_sync
+        here = replicas // context.num_input_pipelines
+        self.check(replicas)
+        pools = [_part(pool, replicas) for pool in self._pools]
+        x = tf.constant(self._x)
+
+        def batch(count: tf.Tensor) -> dict[str, tf.Tensor]:
+            # The count goes over the replicas here, step by step; a part is one replica's share of
+            # one step, numbered over the replicas of all pipelines.
+            step = count // here
+            part = step * replicas + context.input_pipeline_id * here + count % here
+            drawn = [_draw(self._seed, pool, part) for pool in pools]
+            images = tf.gather(x, tf.concat([rows for rows, _ in drawn], 0))
+            if self._shift and images.shape.rank == 4:
+                seed = tf.stack([streams.number(self._seed, "shift"), part])
+                images = augmentation.shift(images, seed, self._shift)
+            return {"x": images, "y": tf.concat([labels for _, labels in drawn], 0)}
+
+        counts = tf.data.Dataset.range(self._start * here, np.iinfo(np.int64).max)
+        return counts.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
 
 
 class _Pool(NamedTuple):
-    """Examples that batches are filled with, pass after pass.
+    """Examples that a part of each batch is filled with, pass after pass.
 
     Attributes:
+        setting: The setting that gives its size.
         name: Of its order, a stream of random numbers.
         rows: int32, which training examples they are.
         labels: int32, the label to give with each training example.
-        size: How many stand in a replica's batch.
+        size: How many stand in a batch.
     """
 
+    setting: str
     name: str
-    rows: tf.Tensor
-    labels: tf.Tensor
+    rows: np.ndarray
+    labels: np.ndarray
     size: int
 
 
-def _pools(dataset, batch_size, labelled_batch_size, replicas):
+def _pools(y: np.ndarray, batch_size: int, labelled_batch_size: int) -> list[_Pool]:
     """The pools that fill the two parts of a batch, each where its batch size is not 0."""
-    for flag, size in (("batch_size", batch_size), ("labelled_batch_size", labelled_batch_size)):
-        if size % replicas:
-            raise errors.UserError(
-                f"--{flag}={size}: expected a multiple of the {replicas} replicas"
-            )
-    y = dataset.train.y
     labelled = np.flatnonzero(y != splits.UNLABELLED)
     if labelled_batch_size and not labelled.size:
         raise errors.UserError(
@@ -100,23 +141,29 @@ def _pools(dataset, batch_size, labelled_batch_size, replicas):
         )
     withheld = np.full_like(y, splits.UNLABELLED)
     pools = (
-        ("unlabelled order", np.arange(len(y)), withheld, batch_size),
-        ("labelled order", labelled, y, labelled_batch_size),
+        _Pool("batch_size", "unlabelled order", np.arange(len(y)), withheld, batch_size),
+        _Pool("labelled_batch_size", "labelled order", labelled, y, labelled_batch_size),
     )
-    return [
-        _Pool(name, tf.constant(rows, tf.int32), tf.constant(labels), size // replicas)
-        for name, rows, labels, size in pools
-        if size
-    ]
+    return [pool for pool in pools if pool.size]
 
 
-def _draw(seed, pool, part):
+def _part(pool: _Pool, replicas: int) -> _Pool:
+    """A pool with the size of one replica's share, and its arrays as tensors."""
+    return pool._replace(
+        rows=tf.constant(pool.rows, tf.int32),
+        labels=tf.constant(pool.labels),
+        size=pool.size // replicas,
+    )
+
+
+def _draw(seed: int, pool: _Pool, part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The examples in part number `part` of a pool, int32 [size], and their labels."""
     count = len(pool.rows)
     positions = part * pool.size + tf.range(pool.size, dtype=tf.int64)
     order = tf.fill([pool.size], tf.constant(streams.number(seed, pool.name), tf.int64))
-    # tf.random.experimental.index_shuffle pads a [n, 2] seed along the wrong axis; the op itself
-    # takes [n, 3].
+    # Position p of an endless sequence is place p mod count of pass p div count, and the seed of a
+    # pass gives its order. tf.random.experimental.index_shuffle pads a [n, 2] seed along the wrong
+    # axis; the operation itself takes [n, 3].
     shuffled = tf.raw_ops.RandomIndexShuffle(
         index=positions % count,
         seed=tf.stack([order, positions // count, tf.zeros_like(positions)], axis=1),

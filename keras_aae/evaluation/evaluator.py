@@ -1,5 +1,6 @@
 """What a model is worth, in numbers, on examples it was not trained on."""
 
+from collections.abc import Mapping
 import warnings
 
 import numpy as np
@@ -49,7 +50,7 @@ class Evaluator:
 
         Returns:
             What `encode` gives [N, size]; `class_probabilities` or `cluster_probabilities` of a
-            model that tells them; `style_sample` [N, size], drawn from q(z|x);
+            model that predicts them; `style_sample` [N, size], drawn from q(z|x);
             `reconstruction` like x, float32, images in [0, 1]; and
             `squared_error` [N], the mean over the normalised pixels or features of each example.
         """
@@ -71,18 +72,18 @@ class Evaluator:
 
         Returns:
             `reconstruction_mse`, the mean squared error per normalised pixel or feature (pixels in
-            [0, 1]). For a model that tells classes `error_rate`, the share in [0, 1] of the
-            labelled examples that it gets wrong. For a model that tells clusters `error_rate`,
+            [0, 1]). For a model that predicts classes `error_rate`, the share in [0, 1] of the
+            labelled examples that it gets wrong. For a model that predicts clusters `error_rate`,
             where each cluster stands for the class that most of its examples in `naming` have; and
             what `clustering_scores` gives.
         """
         predictions = self.predict(split)
         numbers = {"reconstruction_mse": float(predictions["squared_error"].mean())}
         known = split.y != data.UNLABELLED
-        if not self.model.tells or not known.any():
+        if not self.model.prediction or not known.any():
             return numbers
         guesses, labels = self.guesses(predictions)[known], split.y[known]
-        if self.model.tells == "cluster":
+        if self.model.prediction == "cluster":
             numbers |= clustering_scores(guesses, labels)
             names = (
                 self._names(predictions, split) if naming is None else self.cluster_names(naming)
@@ -94,18 +95,18 @@ class Evaluator:
         """The class that each cluster stands for, int [clusters]; see `majority_labels`."""
         return self._names(self.predict(split), split)
 
-    def _names(self, predictions, split):
+    def _names(self, predictions: Mapping[str, np.ndarray], split: data.Split) -> np.ndarray:
         known = split.y != data.UNLABELLED
-        count = self.model.parts["cluster_probabilities"]
+        count = self.model.num_predicted
         return majority_labels(self.guesses(predictions)[known], split.y[known], count)
 
-    def guesses(self, predictions: dict[str, np.ndarray]) -> np.ndarray:
+    def guesses(self, predictions: Mapping[str, np.ndarray]) -> np.ndarray:
         """The most probable class or cluster of each example, int [N].
 
         Args:
-            predictions: What `predict` gave, of a model that `tells` them.
+            predictions: What `predict` gave, of a model that predicts them.
         """
-        return predictions[f"{self.model.tells}_probabilities"].argmax(axis=1)
+        return predictions[f"{self.model.prediction}_probabilities"].argmax(axis=1)
 
     def prior_match(self, split: data.Split) -> dict[str, float]:
         """How well the styles of held-out examples, drawn from q(z|x), match their prior.
@@ -119,7 +120,7 @@ class Evaluator:
         return prior_match.prior_match(codes, first, second)
 
     def style_probe(self, fitting: data.Split, testing: data.Split) -> dict[str, float] | None:
-        """How much the style still tells of the class: what simple classifiers read from it.
+        """How well simple classifiers read the class from the style.
 
         Args:
             fitting: Labelled examples, not trained on, to fit the classifiers on.
@@ -139,7 +140,7 @@ class Evaluator:
             "linear": linear_model.LogisticRegression(max_iter=1000),
             "mlp": neural_network.MLPClassifier((100,), max_iter=100, random_state=0),
         }
-        errors = {}
+        errors: dict[str, float] = {}
         for name, probe in probes.items():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", exceptions.ConvergenceWarning)
@@ -189,15 +190,18 @@ def clustering_scores(clusters: np.ndarray, labels: np.ndarray) -> dict[str, flo
     }
 
 
-def _predict(model, x, y, start):
+def _predict(
+    model: autoencoder.Autoencoder, x: tf.Tensor, y: tf.Tensor, start: tf.Tensor
+) -> dict[str, tf.Tensor]:
     code = model.encode(x)
     sample = model.encode(x, seeds.Seeds(model.seed, start))["style"]
-    reconstruction = model.decode(code | model.condition(y))
+    reconstruction = model.decode(code | model.label_code(y))
     squared_error = model.observation.squared_error(x, reconstruction)
-    told = {f"{model.tells}_probabilities": model.probabilities(code)} if model.tells else {}
+    name = f"{model.prediction}_probabilities"
+    predicted = {name: model.probabilities(code)} if model.prediction else {}
     return {
         **code,
-        **told,
+        **predicted,
         "style_sample": sample,
         "reconstruction": reconstruction,
         "squared_error": squared_error,

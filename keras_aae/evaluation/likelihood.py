@@ -8,6 +8,7 @@ The bandwidth is chosen on validation images. The estimate is a weak yardstick; 
 the paper reports it.
 """
 
+from collections.abc import Sequence
 import io
 import pathlib
 import zipfile
@@ -19,6 +20,7 @@ from keras_aae import data
 from keras_aae import errors
 from keras_aae import files
 from keras_aae import progress
+from keras_aae.data import images as images_lib
 from keras_aae.models import autoencoder
 
 BANDWIDTHS = tuple(float(value) for value in np.geomspace(0.1, 0.6, 13).round(4))
@@ -104,7 +106,7 @@ class Window:
 
 
 @tf.function(jit_compile=True, reduce_retracing=True)
-def _log_sums(x, samples, scales):
+def _log_sums(x: tf.Tensor, samples: tf.Tensor, scales: Sequence[float]) -> tf.Tensor:
     """Log sum_j exp(scale |x_i - s_j|^2) for each scale and row: [scales, rows]."""
     squares = (
         tf.reduce_sum(x**2, axis=1)[:, None]
@@ -121,7 +123,9 @@ def _log_sums(x, samples, scales):
     )
 
 
-def _fill(window, model, samples, directory):
+def _fill(
+    window: Window, model: autoencoder.Autoencoder, samples: int, directory: pathlib.Path
+) -> None:
     """Puts the window on the model's first so many samples, from where it had got to."""
     name = f"likelihood-{samples}.npz"
     _restore(window, model, directory / name)
@@ -136,25 +140,25 @@ def _fill(window, model, samples, directory):
                 files.write(directory / name, _kept(window, model))
 
 
-def _kept(window, model):
-    """The window as the bytes of an .npz file, with the model's updates to know it by."""
+def _kept(window: Window, model: autoencoder.Autoencoder) -> bytes:
+    """The window as the bytes of an .npz file, with the model's step to know it by."""
     buffer = io.BytesIO()
-    np.savez(buffer, updates=model.updates.numpy(), count=window.count, sums=window.sums)
+    np.savez(buffer, step=model.step.numpy(), count=window.count, sums=window.sums)
     return buffer.getvalue()
 
 
-def _restore(window, model, path):
+def _restore(window: Window, model: autoencoder.Autoencoder, path: pathlib.Path) -> None:
     """Takes up the window that was kept, where there is one of this model."""
     if not path.exists():
         return
     try:
         with np.load(path) as kept:
-            updates, count, sums = (kept[name] for name in ("updates", "count", "sums"))
+            step, count, sums = (kept[name] for name in ("step", "count", "sums"))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise errors.UserError(f"{path}: damaged ({error}); remove it to begin again") from error
-    if updates == model.updates.numpy() and sums.shape == window.sums.shape:
+    if step == model.step.numpy() and sums.shape == window.sums.shape:
         window.count, window.sums = int(count), sums
 
 
-def _pixels(images):
-    return images.reshape(len(images), -1) / np.float32(255)
+def _pixels(images: np.ndarray) -> np.ndarray:
+    return images_lib.scaled(images.reshape(len(images), -1))

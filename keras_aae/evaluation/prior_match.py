@@ -47,7 +47,7 @@ def sliced_wasserstein(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.abs(one - two).mean())
 
 
-def _nearest(points, others):
+def _nearest(points: np.ndarray, others: np.ndarray) -> np.ndarray:
     """The distance of each point to the nearest of the others."""
     tree = neighbors.NearestNeighbors(n_neighbors=1).fit(others)
     return tree.kneighbors(points)[0][:, 0]

@@ -1,58 +1,93 @@
 """The variants of the method by name.
 
-Adding one is a file in this folder and a line in `_MODELS`. The classes are imported when asked
-for, so the names can be checked without TensorFlow.
+Adding one is a file in this folder and an entry in `VARIANTS`. The classes are imported when they
+are asked for, so that names and settings can be checked without TensorFlow.
 """
 
+from collections.abc import Mapping
 import importlib
-import inspect
+import os
+from typing import Any
+from typing import NamedTuple
 
-_MODELS = {
-    "aae": ("keras_aae.models.aae", "AdversarialAutoencoder"),
-    "label_informed": ("keras_aae.models.label_informed", "LabelInformedAAE"),
-    "vae": ("keras_aae.models.vae", "VariationalAutoencoder"),
-    "supervised": ("keras_aae.models.supervised", "SupervisedAAE"),
-    "semisup": ("keras_aae.models.semisup", "SemiSupervisedAAE"),
-    "clustering": ("keras_aae.models.clustering", "ClusteringAAE"),
-    "dimreduce": ("keras_aae.models.dimreduce", "DimensionalityReductionAAE"),
-    "dimreduce_unsup": (
-        "keras_aae.models.dimreduce",
-        "UnsupervisedDimensionalityReductionAAE",
+_EVERY = frozenset(
+    (
+        *("style_size", "prior", "network", "update_rule", "input_noise", "average"),
+        *("pixel_loss", "reconstruction_weight"),
+    )
+)
+_ADVERSARIAL = _EVERY | {"posterior", "discriminator_noise", "adversarial_weight"}
+_CONDITIONAL = _ADVERSARIAL | {"style_adversary"}
+_CLUSTERING = _CONDITIONAL | {"num_clusters", "agreement_weight"}
+_SEMISUP = _CONDITIONAL | {"agreement_weight", "classification_weight"}
+
+
+class Variant(NamedTuple):
+    """What is known of a variant without its code.
+
+    Attributes:
+        module: The module of its class.
+        class_name: The name of its class.
+        settings: The settings of `config.Config` that its constructor takes.
+        labels: Which training labels it learns from: `none`; `few`, beside examples without them;
+            or `all`.
+        defaults: The settings whose default is another than in `models.defaults`.
+    """
+
+    module: str
+    class_name: str
+    settings: frozenset[str]
+    labels: str = "none"
+    defaults: Mapping[str, Any] = {}
+
+
+VARIANTS = {
+    "aae": Variant("aae", "AdversarialAutoencoder", _ADVERSARIAL),
+    "label_informed": Variant(
+        "label_informed",
+        "LabelInformedAAE",
+        _ADVERSARIAL,
+        labels="few",
+        defaults={"prior": "gaussian_mixture", "style_size": 2},
+    ),
+    "vae": Variant("vae", "VariationalAutoencoder", _EVERY),
+    "supervised": Variant("supervised", "SupervisedAAE", _CONDITIONAL, labels="all"),
+    "semisup": Variant("semisup", "SemiSupervisedAAE", _SEMISUP, labels="few"),
+    "clustering": Variant("clustering", "ClusteringAAE", _CLUSTERING),
+    "dimreduce": Variant(
+        "dimreduce", "DimensionalityReductionAAE", _SEMISUP | {"head_distance"}, labels="few"
+    ),
+    "dimreduce_unsup": Variant(
+        "dimreduce", "UnsupervisedDimensionalityReductionAAE", _CLUSTERING | {"head_distance"}
     ),
 }
-NAMES = tuple(_MODELS)
-NEED_LABELS = ("label_informed", "supervised", "semisup", "dimreduce")
+NAMES = tuple(VARIANTS)
 
 
-def get(name: str) -> type:
+def load(path: str | os.PathLike) -> Any:
+    """A model that was saved as a .keras file, compiled where it was.
+
+    `keras.models.load_model` does the same once the class of the model is imported.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: there is no such file, or it is damaged.
+    """
+    import keras
+
+    for name in NAMES:
+        get(name)  # Registers the class with Keras.
+    return keras.models.load_model(path)
+
+
+def get(name: str) -> Any:
     """The model class of that name.
 
     Raises:
         KeyError: there is none.
     """
-    module, attribute = _MODELS[name]
-    return getattr(importlib.import_module(module), attribute)
-
-
-def build(config, input_shape, num_classes, observation):
-    """A model with the settings of a run.
-
-    Keyword arguments of the class's constructor, and of its bases', take the value of the setting
-    of the same name.
-
-    Args:
-        config: A `config.Config`.
-        input_shape: The shape of one example.
-        num_classes: The number of classes in the data set; models without classes leave it aside.
-        observation: An `observation.Observation` for the data.
-    """
-    model_class = get(config.model)
-    values = {**vars(config), "num_classes": num_classes, "observation": observation}
-    names = {
-        parameter.name
-        for cls in model_class.__mro__
-        if cls.__module__.startswith(__name__) and "__init__" in vars(cls)
-        for parameter in inspect.signature(cls.__init__).parameters.values()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    return model_class(input_shape, **{name: values[name] for name in names if name in values})
+    variant = VARIANTS[name]
+    module = importlib.import_module(f"{__name__}.{variant.module}")
+    return getattr(module, variant.class_name)

@@ -1,258 +1,350 @@
-"""An autoencoder's networks and its code: raw examples in, codes and examples out."""
+"""An autoencoder: its networks, its latent variables, and what one asks it once it is trained."""
 
 from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Iterator
+from collections.abc import Sequence
+import contextlib
+import inspect
 import random
-from typing import NamedTuple
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_aae import streams
+from keras_aae.models import defaults
+from keras_aae.models import latents as latents_lib
 from keras_aae.models import networks
 from keras_aae.models import observation as observation_lib
+from keras_aae.models import phases as phases_lib
 from keras_aae.models import seeds as seeds_lib
+from keras_aae.models import trainer
 
-tfd = tfp.distributions
-
-Code = dict[str, tf.Tensor]
-POSTERIORS = ("deterministic", "gaussian", "universal")
+_BATCH = 500  # Examples at a time where many are asked for.
 
 
-class Signature(NamedTuple):
-    """A function of the exported model.
+class Autoencoder(trainer.Trainer):
+    """x -> code -> x, with latent variables and phases of training that a variant states.
 
-    Attributes:
-        function: Takes a tensor for each of the inputs; returns named tensors.
-        inputs: The inputs' names, shapes and dtypes; the first axis is the batch.
-    """
-
-    function: Callable[..., dict[str, tf.Tensor]]
-    inputs: list[tf.TensorSpec]
-
-
-class Autoencoder(keras.Model):
-    """x -> code -> x; `base.PhasedAutoencoder` trains it.
-
-    Variants state the priors of the parts of the code, and how the encoder's outputs become a code.
-    Inference uses a moving average of the weights.
+    Inference uses a moving average of the weights: `averaged_encoder` and `averaged_decoder`, which
+    `encode`, `decode`, `evaluate` and exports go through. `encoder` and `decoder` are what is
+    trained; weights that are set on them by hand reach inference with `copy_to_average`.
 
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
-        priors: The prior of each part of the code by name, a TFP distribution of event shape
-            [size]; `style` is always among them.
-        posterior: How the style comes from an example, q(z|x) (paper, section 2): `deterministic`;
-            `gaussian`, whose mean and variance the encoder gives; or `universal`, where the encoder
-            also receives noise.
-        network: `mlp`, `conv` or a `networks.Family`.
-        observation: How raw data enters the graph. Default: uint8 images.
-        average: Decay of the moving average of the weights that inference uses; 0 for the weights
-            themselves.
-        seed: Draws the initial weights and all noise. Default: drawn from Keras's own, see
-            `keras.utils.set_random_seed`.
+        latents: The latent variables, in the order of the decoder's input; one is the style.
+        phases: The phases of a step, in the paper's order.
+        extra_phases: More of them, a user's own.
+        representation: Makes the layer between the parts of a code side by side, [B, sum of sizes],
+            and the decoder; called once for each copy. Default: none.
+        views: Random changes of an example that keep its class, called with examples [B, ...] and
+            an integer seed [2]. With it a step trains on two views of each example, the first of
+            all before the second of any. Default: on the examples as they are.
+        network: The name of a family of networks, or a `networks.Family`.
+        observation: How raw data enters the graph. Default: uint8 images, or features on the scale
+            that they come in, by the shape of an example.
+        update_rule: `joint` or `sequential`; see `updates`.
+        input_noise: Standard deviation of the noise on the encoder's input in training. 2-D codes
+            that match their prior with it shrink in evaluation, where there is none.
+        average: Decay of the moving average of the weights; 0 for the weights themselves.
+        class_names: The name of each class of the data, for those who read the answers.
+        seed: Draws the initial weights and all noise. Default: drawn from Python's generator, which
+            `keras.utils.set_random_seed` seeds.
+        **kwargs: As `keras.Model`: `name` and `dtype`.
 
     Raises:
         ValueError: an argument is out of its range.
 
     Attributes:
-        tells: What `classify` tells of an example: `class`, `cluster`, or None for neither.
+        prediction: What `classify` predicts: `class`, `cluster`, or None for neither.
+        latents: The latent variables.
+        priors: The prior of each part of the code by name.
+        parts: The size of each part of the code by name.
+        discriminators: The discriminator of each latent variable that has one, by its name.
     """
 
-    tells: str | None = None
+    prediction: str | None = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Autoencoder":
+        made = super().__new__(cls, *args, **kwargs)
+        arguments = inspect.signature(cls.__init__).bind(None, *args, **kwargs).arguments
+        arguments.pop("self")
+        given = {**arguments, **arguments.pop("kwargs", {})}
+        object.__setattr__(made, "_arguments", {k: v for k, v in given.items() if k != "kwargs"})
+        return made
 
     def __init__(
         self,
         input_shape: tuple[int, ...],
-        priors: Mapping[str, tfd.Distribution],
+        latents: Sequence[latents_lib.Latent],
+        phases: Sequence[phases_lib.Phase],
         *,
-        posterior: str = "deterministic",
-        network: str | networks.Family = "conv",
+        extra_phases: Sequence[phases_lib.Phase] = (),
+        representation: Callable[[], keras.layers.Layer] | None = None,
+        views: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+        network: str | networks.Family = defaults.NETWORK,
         observation: observation_lib.Observation | None = None,
-        average: float = 0.995,
+        update_rule: str = defaults.UPDATE_RULE,
+        input_noise: float = defaults.INPUT_NOISE,
+        average: float = defaults.AVERAGE,
+        class_names: Sequence[str] = (),
         seed: int | None = None,
+        **kwargs: Any,
     ):
-        super().__init__()
+        super().__init__(**kwargs)
         if not 0 <= average < 1:
             raise ValueError(f"Expected 0 <= average < 1. Received: average={average}")
-        if posterior not in POSTERIORS:
-            raise ValueError(
-                f"Expected posterior to be one of {POSTERIORS}. Received: posterior={posterior!r}"
-            )
-        self.observation = observation or observation_lib.Pixels()
         self.example_shape = tuple(input_shape)
-        self.priors = dict(priors)
-        self.parts = {name: prior.event_shape[0] for name, prior in priors.items()}
-        self.posterior = posterior
+        self.observation = observation or observation_lib.of_shape(self.example_shape)
+        self.latents = tuple(latents)
+        self.parts = {latent.part: latent.size for latent in latents}
+        self.priors = {latent.part: latent.prior for latent in latents}
+        self.views = views
+        self.input_noise = input_noise
+        self.class_names = tuple(class_names)
         self.family = networks.get(network, self.example_shape)
         self.seed = random.randrange(2**31) if seed is None else seed
+        self.discriminators: dict[str, keras.Model] = {}
+        with _dtype_policy(self.dtype_policy):
+            self._build_networks(representation, average)
+            self._start((*phases, *extra_phases), update_rule, average)
+        self._encode_batch = tf.function(self._encode, reduce_retracing=True)
+        self._decode_batch = tf.function(self._decode, reduce_retracing=True)
+        self.built = True
+
+    def _build_networks(
+        self, representation: Callable[[], keras.layers.Layer] | None, average: float
+    ) -> None:
+        """Makes encoder and decoder, and a second of each for the averaged weights."""
+        outputs: dict[str, int] = {}
+        for latent in self.latents:
+            outputs |= latent.encoder_outputs
+
+        def encoder() -> keras.Model:
+            return self.family.encoder(self.example_shape, outputs, self._noise_size)
+
+        def decoder() -> keras.Model:
+            return _decoder(self.family, self.parts, self.example_shape, representation)
+
         with streams.initial_weights(self.seed, "encoder weights"):
-            self.encoder = self.family.encoder(self._encoder_shape, self.heads)
+            self.encoder = encoder()
         with streams.initial_weights(self.seed, "decoder weights"):
-            self.decoder = self.build_decoder()
-        self.average = average
+            self.decoder = decoder()
         with streams.initial_weights(self.seed, "copies"):
-            self.averaged_encoder = _copy(self.encoder) if average else self.encoder
-            self.averaged_decoder = _copy(self.decoder) if average else self.decoder
+            self.averaged_encoder = encoder() if average else self.encoder
+            self.averaged_decoder = decoder() if average else self.decoder
+        if average:
+            self.averaged_encoder.trainable = self.averaged_decoder.trainable = False
+            self.copy_to_average()
+
+    def copy_to_average(self) -> None:
+        """Sets the averaged weights, which inference uses, to those of `encoder` and `decoder`."""
+        self.averaged_encoder.set_weights(self.encoder.get_weights())
+        self.averaged_decoder.set_weights(self.decoder.get_weights())
+
+    # Saving
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor, for Keras to save.
+
+        Raises:
+            ValueError: the prior is a distribution without a registered name.
+        """
+        prior = self._arguments.get("prior")
+        if isinstance(prior, tfd.Distribution):
+            raise ValueError(
+                "Expected a prior with a name, to save the model: keras_aae.priors.register gives "
+                f"it one. Received: prior={prior}"
+            )
+        serialize = keras.saving.serialize_keras_object
+        return {name: serialize(value) for name, value in self._arguments.items()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Autoencoder":
+        """A new model with what `get_config` gave."""
+        return cls(
+            **{
+                name: keras.saving.deserialize_keras_object(value, custom_objects)
+                for name, value in config.items()
+            }
+        )
+
+    # The parts of a code
 
     @property
-    def category(self) -> str | None:
-        """What the code has a categorical part for: `class`, `cluster`, or None without one."""
-        names = (name for name in ("class", "cluster") if f"{name}_probabilities" in self.parts)
-        return next(names, None)
+    def categorical(self) -> latents_lib.Categorical | None:
+        """The discrete latent variable, or None without one."""
+        found = (each for each in self.latents if isinstance(each, latents_lib.Categorical))
+        return next(found, None)
 
     @property
-    def inferred(self) -> tuple[str, ...]:
-        """The parts of the code that the encoder gives; the others are conditions, given with x."""
-        return tuple(self.parts)
+    def encoder_parts(self) -> tuple[str, ...]:
+        """The parts of the code that the encoder gives; a label gives the others."""
+        return tuple(latent.part for latent in self.latents if latent.encoded)
 
     @property
-    def heads(self) -> dict[str, int]:
-        """The size of each raw output of the encoder, by name."""
-        heads = {name: self.parts[name] for name in self.inferred}
-        if self.posterior == "gaussian":
-            heads["style_log_variance"] = self.parts["style"]
-        return heads
+    def num_predicted(self) -> int:
+        """The number of classes or clusters that are predicted; 0 for none."""
+        return self.categorical.size if self.categorical and self.prediction else 0
 
-    def build_decoder(self) -> keras.Model:
-        """The network from `join`'s result to the output that `observation` reads."""
-        return self.family.decoder(sum(self.parts.values()), self.example_shape)
-
-    def condition(self, labels: tf.Tensor) -> Code:
-        """The parts of the code that are given with an example; none, unless a variant says so.
+    def label_code(self, labels: tf.Tensor | None) -> latents_lib.Code:
+        """The parts of the code that a label gives; none, unless the decoder receives it.
 
         Args:
-            labels: Integer [B], -1 where unknown.
-        """
-        del labels
-        return {}
+            labels: Integer [B]; -1 for a class of zeros.
 
-    def to_code(
-        self, outputs: Mapping[str, tf.Tensor], seeds: seeds_lib.Seeds | None = None
-    ) -> Code:
-        """The code that the encoder's raw outputs stand for, and whatever else phases need.
-
-        Args:
-            outputs: A tensor for each of `heads`.
-            seeds: Draw the style from a Gaussian q(z|x) with these; else it is the mean.
+        Raises:
+            ValueError: labels are wanted, and there are none.
         """
-        code = dict(outputs)
-        if self.posterior == "gaussian":
-            code["style_mean"] = code["style"]
-            if seeds:
-                stddev = tf.exp(0.5 * code["style_log_variance"])
-                code["style"] += stddev * seeds.normal(tf.shape(stddev), "style posterior")
+        code: latents_lib.Code = {}
+        for latent in self.latents:
+            if isinstance(latent, latents_lib.Label):
+                if labels is None:
+                    raise ValueError(
+                        f"Expected labels: the decoder of {type(self).__name__} receives them. "
+                        "Pass (examples, labels)"
+                    )
+                code |= latent.one_hot(labels)
         return code
 
-    def join(self, code: Code) -> tf.Tensor:
-        """The decoder's input for a code: its parts side by side, [B, size]."""
-        return tf.concat([code[name] for name in self.parts], axis=-1)
+    def decoder_input(self, code: latents_lib.Code) -> tf.Tensor:
+        """The parts of a code side by side, [B, sum of their sizes].
 
-    def encode(self, x: tf.Tensor, seeds: seeds_lib.Seeds | None = None) -> Code:
-        """The code of raw examples.
+        Raises:
+            ValueError: one is missing.
+        """
+        missing = [part for part in self.parts if part not in code]
+        if missing:
+            raise ValueError(f"Expected a code of {list(self.parts)}. Missing: {missing}")
+        return tf.concat([code[part] for part in self.parts], axis=-1)
+
+    # Passes of the networks
+
+    def normalize(self, x: tf.Tensor | np.ndarray) -> tf.Tensor:
+        """Raw examples as the encoder takes them, float32 [B, ...]."""
+        return self.observation.normalize(x)
+
+    def with_views(self, batch: phases_lib.Batch) -> phases_lib.Batch:
+        """The batch that phases train on: two views of each example where there are `views`."""
+        if self.views is None:
+            return batch
+        views = [self.views(batch.x, batch.seeds(name)) for name in ("first view", "second view")]
+        return batch._replace(x=tf.concat(views, axis=0), y=tf.tile(batch.y, [2]))
+
+    def training_code(self, batch: phases_lib.Batch) -> latents_lib.Code:
+        """The code of a batch, drawn from q(z|x), with noise on the encoder's input in training."""
+        x = batch.noise(batch.x, self.input_noise, "input noise")
+        encoder = self.encoder if batch.training else self.averaged_encoder
+        return self._infer(encoder, x, batch.seeds, training=batch.training)
+
+    def decoder_output(self, code: latents_lib.Code, training: bool) -> tf.Tensor:
+        """The decoder's output for a code, as `observation` reads it."""
+        decoder = self.decoder if training else self.averaged_decoder
+        return tf.cast(decoder(self.decoder_input(code), training=training), tf.float32)
+
+    @property
+    def _noise_size(self) -> int:
+        return sum(latent.noise_size for latent in self.latents)
+
+    def _infer(
+        self, encoder: keras.Model, x: tf.Tensor, seeds: seeds_lib.Seeds | None, training: bool
+    ) -> latents_lib.Code:
+        """The code of normalised examples: drawn from q(z|x) with seeds, else its centre."""
+        inputs = x
+        if self._noise_size:
+            shape = [tf.shape(x)[0], self._noise_size]
+            noise = seeds.normal(shape, "posterior noise") if seeds else tf.zeros(shape)
+            inputs = [x, noise]
+        outputs = {
+            name: tf.cast(value, tf.float32)
+            for name, value in encoder(inputs, training=training).items()
+        }
+        code: latents_lib.Code = {}
+        for latent in self.latents:
+            code |= latent.code(outputs, seeds)
+        return code
+
+    # Inference
+
+    def encode(
+        self, x: tf.Tensor | np.ndarray, seeds: seeds_lib.Seeds | None = None
+    ) -> latents_lib.Code:
+        """The code of raw examples; of many of them in batches, compiled.
 
         Args:
-            x: uint8 images [B, H, W, C], or float features [B, D].
+            x: uint8 images [B, H, W, C], float ones in [0, 1], or float features [B, D].
             seeds: Draw the code from q(z|x) with these. Default: the centre of q(z|x).
 
         Returns:
-            float32 [B, size] for each part of the code that is `inferred`.
-        """
-        x = self.observation.normalize(x)
-        code = self._encode(self.averaged_encoder, x, seeds, training=False)
-        return {name: code[name] for name in self.inferred}
+            float32 [B, size] for each of `encoder_parts`.
 
-    def decode(self, code: Code) -> tf.Tensor:
+        Raises:
+            ValueError: the examples have another shape, or are out of range.
+        """
+        if tuple(x.shape[1:]) != self.example_shape:
+            raise ValueError(
+                f"Expected examples of shape {self.example_shape}. Received: {tuple(x.shape[1:])}"
+            )
+        if seeds or not tf.executing_eagerly():
+            return self._encode(x, seeds)
+        return _in_batches(lambda part: self._encode_batch(part), self.normalize, x)
+
+    def _encode(self, x: tf.Tensor, seeds: seeds_lib.Seeds | None = None) -> latents_lib.Code:
+        code = self._infer(self.averaged_encoder, self.normalize(x), seeds, training=False)
+        return {part: code[part] for part in self.encoder_parts}
+
+    def decode(self, code: latents_lib.Code) -> tf.Tensor:
         """The expected examples for all parts of a code.
 
         Args:
-            code: float32 [B, size] for each part.
+            code: float32 [B, size] for each of `parts`.
 
         Returns:
             Images float32 [B, H, W, C] in [0, 1], or features [B, D].
+
+        Raises:
+            ValueError: a part is missing.
         """
-        output = self.averaged_decoder(self.join(code), training=False)
-        return self.observation.mean(output)
+        inputs = self.decoder_input(code)
+        if not tf.executing_eagerly():
+            return self._decode(inputs)
+        return _in_batches(lambda part: self._decode_batch(part), tf.identity, inputs)
 
-    def probabilities(self, code: Code) -> tf.Tensor:
+    def _decode(self, inputs: tf.Tensor) -> tf.Tensor:
+        output = self.averaged_decoder(inputs, training=False)
+        return self.observation.mean(tf.cast(output, tf.float32))
+
+    def probabilities(self, code: latents_lib.Code) -> tf.Tensor:
         """The probability of each class, or cluster, for an encoded example, [B, classes]."""
-        raise NotImplementedError
+        assert self.categorical and self.categorical.encoded
+        return code[self.categorical.part]
 
-    def classify(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The class of raw examples, or their cluster, for models that tell it; see `tells`.
+    def classify(self, x: tf.Tensor | np.ndarray) -> dict[str, tf.Tensor]:
+        """The class of raw examples, or their cluster, for models that predict it.
 
         Args:
-            x: uint8 images [B, H, W, C], or float features [B, D].
+            x: As for `encode`.
 
         Returns:
             {"class": int32 [B], "class_probabilities": float32 [B, classes]}, or the same of
             `cluster` and `cluster_probabilities`; and the code, as `encode` gives it.
+
+        Raises:
+            ValueError: the model predicts neither; see `prediction`.
         """
+        if not self.prediction:
+            raise ValueError(f"{type(self).__name__} predicts neither classes nor clusters")
         code = self.encode(x)
         probabilities = self.probabilities(code)
         return code | {
-            self.tells: tf.argmax(probabilities, axis=-1, output_type=tf.int32),
-            f"{self.tells}_probabilities": probabilities,
+            self.prediction: tf.argmax(probabilities, axis=-1, output_type=tf.int32),
+            f"{self.prediction}_probabilities": probabilities,
         }
-
-    @property
-    def example_spec(self) -> tf.TensorSpec:
-        """The spec of a batch of raw examples."""
-        return tf.TensorSpec(
-            (None, *self.example_shape), self.observation.dtype, name=self.observation.name
-        )
-
-    def signatures(self) -> dict[str, Signature]:
-        """What an export offers; what takes uint8 images is there for floats in [0, 1] as well."""
-        signatures = self._signatures(self.example_spec)
-        if self.example_spec.dtype == tf.float32:
-            return signatures
-        spec = tf.TensorSpec(self.example_spec.shape, tf.float32, name=self.example_spec.name)
-        floats = {
-            f"{name}_float": signature
-            for name, signature in self._signatures(spec).items()
-            if spec in signature.inputs
-        }
-        return signatures | floats
-
-    @property
-    def default_signature(self) -> str:
-        """The signature that says most of an example: `classify`, `cluster` or `encode`."""
-        return {"class": "classify", "cluster": "cluster", None: "encode"}[self.tells]
-
-    def _signatures(self, example):
-        """The signatures that take examples of that spec."""
-        name = self.observation.name
-        seed = tf.TensorSpec([None], tf.int64, name="seed")
-        label = tf.TensorSpec([None], tf.int32, name="label")
-        cluster = tf.TensorSpec([None], tf.int32, name="cluster")
-        category = {None: [], "class": [label], "cluster": [cluster]}[self.category]
-        parts = [
-            tf.TensorSpec((None, size), tf.float32, name=part) for part, size in self.parts.items()
-        ]
-        signatures = {
-            "encode": Signature(lambda x: self.encode(x), [example]),
-            "decode": Signature(
-                lambda *code: {name: self.decode(dict(zip(self.parts, code, strict=True)))}, parts
-            ),
-            "reconstruct": Signature(
-                lambda *inputs: {name: self(*inputs)},
-                [example, *([label] if len(self.inferred) < len(self.parts) else [])],
-            ),
-            "generate": Signature(
-                lambda *inputs: {name: self.generate(*inputs)}, [seed, *category]
-            ),
-        }
-        if category:
-            signatures["transfer"] = Signature(
-                lambda *inputs: {name: self.transfer(*inputs)}, [example, *category]
-            )
-        if self.tells:
-            signatures[self.default_signature] = Signature(self.classify, [example])
-        return signatures
 
     @tf.function(reduce_retracing=True)
-    def sample_prior(self, seeds: tf.Tensor) -> Code:
+    def sample_prior(self, seeds: tf.Tensor) -> latents_lib.Code:
         """One draw from the prior for each row of seeds.
 
         Args:
@@ -262,88 +354,122 @@ class Autoencoder(keras.Model):
             float32 [B, size] for each part of the code.
         """
 
-        def draw(seed):
+        def draw(seed: tf.Tensor) -> latents_lib.Code:
             pair = tf.stack([tf.cast(seed, tf.int64), tf.zeros((), tf.int64)])
             return {
-                name: prior.sample(
-                    seed=tf.random.fold_in(
-                        pair, streams.name_hash(f"{name.removesuffix('_probabilities')} prior")
-                    )
+                latent.part: latent.prior.sample(
+                    seed=tf.random.fold_in(pair, streams.name_hash(f"{latent.name} prior"))
                 )
-                for name, prior in self.priors.items()
+                for latent in self.latents
             }
 
-        signature = {name: tf.TensorSpec([size], tf.float32) for name, size in self.parts.items()}
+        signature = {part: tf.TensorSpec([size], tf.float32) for part, size in self.parts.items()}
         return tf.map_fn(draw, seeds, fn_output_signature=signature)
 
-    def transfer(self, x: tf.Tensor, categories: tf.Tensor) -> tf.Tensor:
-        """Other classes, or clusters, in the style of raw examples.
-
-        Args:
-            x: uint8 images [B, H, W, C], or float features [B, D].
-            categories: The class or cluster of each result, integer [B].
-
-        Returns:
-            Images float32 [B, H, W, C] in [0, 1], or features [B, D].
-        """
-        return self.decode(self.encode(x) | self._chosen(categories))
-
-    def _chosen(self, categories):
-        """The categorical part of a code that stands for integer categories [B]."""
-        part = f"{self.category}_probabilities"
-        return {part: tf.one_hot(categories, self.parts[part])}
-
-    def generate(self, seeds: tf.Tensor, categories: tf.Tensor | None = None) -> tf.Tensor:
+    def generate(
+        self, seeds: tf.Tensor | np.ndarray, values: tf.Tensor | np.ndarray | None = None
+    ) -> tf.Tensor:
         """The example decoded from a draw of the prior, for each of the seeds.
 
         Args:
             seeds: Integer [B]; equal seeds give equal draws.
-            categories: The class, or cluster, of each example, integer [B], for models whose code
-                has one. Default: drawn from the prior.
+            values: The class, or cluster, of each example, integer [B], for models with a discrete
+                latent variable. Default: drawn from the prior.
 
         Returns:
             Images float32 [B, H, W, C] in [0, 1], or features [B, D].
+
+        Raises:
+            ValueError: a class or cluster is out of range; inside a compiled function it is
+                tf.errors.InvalidArgumentError.
         """
         code = self.sample_prior(seeds)
-        if categories is not None:
-            code |= self._chosen(categories)
+        if values is not None:
+            code |= self._chosen(values)
         return self.decode(code)
 
-    def call(self, x, labels=None, training=False):
-        """The reconstruction of raw examples; see `encode` and `decode`.
+    def transfer(self, x: tf.Tensor | np.ndarray, values: tf.Tensor | np.ndarray) -> tf.Tensor:
+        """Other classes, or clusters, in the style of raw examples.
 
         Args:
-            x: uint8 images [B, H, W, C], or float features [B, D].
-            labels: Integer [B], for models that are conditioned on the class.
-            training: Left aside; training goes through `train_step`.
+            x: As for `encode`.
+            values: The class or cluster of each result, integer [B].
+
+        Returns:
+            Images float32 [B, H, W, C] in [0, 1], or features [B, D].
+
+        Raises:
+            ValueError: as for `generate`.
+        """
+        return self.decode(self.encode(x) | self._chosen(values))
+
+    def _chosen(self, values: tf.Tensor | np.ndarray) -> latents_lib.Code:
+        """The part of a code that stands for classes or clusters, checked to be in range."""
+        if not self.categorical:
+            raise ValueError(f"{type(self).__name__} has neither classes nor clusters to choose")
+        name, size = self.categorical.name, self.categorical.size
+        values = tf.convert_to_tensor(values)
+        fits = tf.reduce_all((values >= 0) & (values < size))
+        message = f"Expected each {name} from 0 to {size - 1}"
+        if tf.executing_eagerly():
+            if not fits:
+                raise ValueError(f"{message}. Received: {values.numpy().tolist()}")
+            return self.categorical.one_hot(values)
+        with tf.control_dependencies([tf.debugging.Assert(fits, [message])]):
+            return self.categorical.one_hot(tf.identity(values))
+
+    def call(self, x: Any, labels: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
+        """The reconstruction of raw examples, which is what `predict` gives.
+
+        Args:
+            x: As for `encode`; or a pair of them and their labels, for `predict`.
+            labels: Integer [B], for models whose decoder receives the class.
+            training: Not used: `train_step` trains.
         """
         del training
-        return self.decode(self.encode(x) | self.condition(labels))
-
-    def _encode(self, encoder, x, seeds, training):
-        """The code of normalised examples: drawn from q(z|x) with seeds, else its centre."""
-        if self.posterior == "universal":
-            shape = tf.concat([tf.shape(x)[:-1], [self._noise_channels]], axis=0)
-            x = tf.concat(
-                [x, seeds.normal(shape, "style posterior") if seeds else tf.zeros(shape)], axis=-1
-            )
-        return self.to_code(encoder(x, training=training), seeds)
+        if isinstance(x, (tuple, list)):
+            x, labels = x
+        return self.decode(self.encode(x) | self.label_code(labels))
 
     @property
-    def _noise_channels(self):
-        """The channels, or features, of noise that the encoder of a universal posterior takes."""
-        return 1 if len(self.example_shape) == 3 else self.example_shape[-1]
-
-    @property
-    def _encoder_shape(self):
-        if self.posterior != "universal":
-            return self.example_shape
-        return (*self.example_shape[:-1], self.example_shape[-1] + self._noise_channels)
+    def example_spec(self) -> tf.TensorSpec:
+        """The spec of a batch of raw examples."""
+        return tf.TensorSpec(
+            (None, *self.example_shape), self.observation.dtype, name=self.observation.name
+        )
 
 
-def _copy(network):
-    """A network of its own with the same weights, for a moving average."""
-    copy = keras.models.clone_model(network)
-    copy.set_weights(network.get_weights())
-    copy.trainable = False
-    return copy
+def _decoder(
+    family: networks.Family,
+    parts: dict[str, int],
+    shape: tuple[int, ...],
+    representation: Callable[[], keras.layers.Layer] | None,
+) -> keras.Model:
+    """The network from `decoder_input` to the output that the observation reads."""
+    size = sum(parts.values())
+    if representation is None:
+        return family.decoder(size, shape)
+    code = keras.Input((size,))
+    x = representation()(code)
+    return keras.Model(code, family.decoder(x.shape[-1], shape)(x), name="decoder")
+
+
+def _in_batches(function: Callable, check: Callable, x: tf.Tensor | np.ndarray) -> Any:
+    """A compiled function of any number of rows, some at a time; `check` sees them first."""
+    parts = []
+    for start in range(0, max(len(x), 1), _BATCH):
+        rows = tf.convert_to_tensor(x[start : start + _BATCH])
+        check(rows)
+        parts.append(function(rows))
+    return tf.nest.map_structure(lambda *values: tf.concat(values, axis=0), *parts)
+
+
+@contextlib.contextmanager
+def _dtype_policy(policy: keras.DTypePolicy) -> Iterator[None]:
+    """Makes layers of that policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

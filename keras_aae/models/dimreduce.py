@@ -4,13 +4,19 @@ The decoder sees an n-dimensional representation W_C y + z alone: the head of th
 cluster, a row of W_C, and its style about that head.
 """
 
+from collections.abc import Sequence
+import functools
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from keras_aae.models import autoencoder
-from keras_aae.models import base
 from keras_aae.models import clustering
+from keras_aae.models import defaults
+from keras_aae.models import latents
 from keras_aae.models import losses
+from keras_aae.models import phases
 from keras_aae.models import seeds as seeds_lib
 from keras_aae.models import semisup
 
@@ -21,7 +27,7 @@ _NAME = "representation"
 class Representation(keras.layers.Layer):
     """The representation W_C y + z of a code (paper, section 7).
 
-    Takes the code's parts side by side, [B, K + n], and gives [B, n].
+    Takes the parts of the code side by side, [B, K + n], and gives [B, n].
 
     Args:
         count: K, the number of heads.
@@ -33,76 +39,129 @@ class Representation(keras.layers.Layer):
         heads: W_C, [K, n].
     """
 
-    def __init__(self, count: int, size: int, spread: float, **kwargs):
-        super().__init__(**kwargs)
-        initializer = keras.initializers.RandomNormal(stddev=spread)
+    def __init__(self, count: int, size: int, spread: float, **kwargs: Any):
+        super().__init__(name=_NAME, **kwargs)
         self.count = count
-        self.heads = self.add_weight((count, size), initializer, name="heads")
+        self.heads = self.add_weight(
+            (count, size), keras.initializers.RandomNormal(stddev=spread), name="heads"
+        )
 
-    def call(self, code):
+    def call(self, code: tf.Tensor) -> tf.Tensor:
+        """The representation, [B, n]."""
         return keras.ops.matmul(code[:, : self.count], self.heads) + code[:, self.count :]
 
 
-class _Representation:
-    """Mixed into a `categorical.CategoricalAAE`: the decoder sees W_C y + z.
+class Separation(phases.Phase):
+    """Sum over pairs of heads of max(0, threshold - distance) (paper, section 7).
 
     Args:
-        input_shape: The shape of one example: (height, width, channels) or (features,).
-        head_distance: Heads that are closer to each other than this are pushed apart; the style's
-            standard deviation about its head is one.
-        **kwargs: As the model that it is mixed into; `style_size` is n.
+        threshold: The Euclidean distance from which on a pair costs nothing.
     """
 
-    def __init__(self, input_shape: tuple[int, ...], *, head_distance: float = 6.0, **kwargs):
-        self.head_distance = head_distance
-        super().__init__(input_shape, **kwargs)
+    def __init__(self, threshold: float):
+        super().__init__("separation")
+        self._threshold = threshold
 
-    @property
-    def phases(self) -> tuple[base.Phase, ...]:
-        return (*super().phases, base.Phase("separation", self.separation, (self.decoder,)))
+    def networks(self, model: phases.Model) -> tuple[keras.Model, ...]:
+        return (model.decoder,)
 
-    def build_decoder(self) -> keras.Model:
-        """W_C y + z, then the family's decoder of n-dimensional codes."""
-        count, size = self.parts[f"{self.category}_probabilities"], self.parts["style"]
-        # The space that `count` balls of that distance take, so that few heads start too close.
-        spread = 0.5 * self.head_distance * count ** (1 / size)
-        code = keras.Input((count + size,))
-        representation = Representation(count, size, spread, name=_NAME)(code)
-        network = self.family.decoder(size, self.example_shape)
-        return keras.Model(code, network(representation), name="decoder")
+    def loss(self, model: phases.Model, batch: phases.Batch, code: latents.Code) -> tf.Tensor:
+        del code
+        decoder = model.decoder if batch.training else model.averaged_decoder
+        heads = tf.convert_to_tensor(decoder.get_layer(_NAME).heads)
+        return losses.separation(heads, self._threshold)[None]
 
-    def separation(self, batch: base.Batch, code: autoencoder.Code) -> tf.Tensor:
-        """The penalty on heads that are close to each other (paper, section 7), [1]."""
-        del batch, code
-        heads = self.decoder.get_layer(_NAME).heads
-        return losses.separation(tf.convert_to_tensor(heads), self.head_distance)[None]
+
+def _representation(count: int, style_size: int, head_distance: float) -> Any:
+    """Makes the layer of a model with so many classes or clusters."""
+    # The space that `count` balls of that distance take, so that few heads start too close.
+    spread = 0.5 * head_distance * count ** (1 / style_size)
+    return functools.partial(Representation, count, style_size, spread, dtype="float32")
+
+
+class _Representing(autoencoder.Autoencoder):
+    """What both variants answer besides."""
 
     @property
     def cluster_heads(self) -> tf.Tensor:
         """The head of each class or cluster, W_C, float32 [K, n]."""
         return tf.convert_to_tensor(self.averaged_decoder.get_layer(_NAME).heads)
 
-    def encode(self, x: tf.Tensor, seeds: seeds_lib.Seeds | None = None) -> autoencoder.Code:
+    def _encode(self, x: tf.Tensor, seeds: seeds_lib.Seeds | None = None) -> latents.Code:
         """As in the base, and `representation`, W_C y + z, float32 [B, n]."""
-        code = super().encode(x, seeds)
-        return {**code, _NAME: self.averaged_decoder.get_layer(_NAME)(self.join(code))}
+        code = super()._encode(x, seeds)
+        representation = self.averaged_decoder.get_layer(_NAME)
+        return {**code, _NAME: representation(self.decoder_input(code))}
 
 
-class DimensionalityReductionAAE(_Representation, semisup.SemiSupervisedAAE):
+@keras.saving.register_keras_serializable("keras_aae")
+class DimensionalityReductionAAE(_Representing, semisup.SemiSupervisedAAE):
     """A representation in n dimensions with a head for each class, from few labels.
 
+    The losses are those of `semisup.SemiSupervisedAAE`, and
+
+        separation        min over W_C                sum over pairs max(0, threshold - distance)
+
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
-        head_distance: Heads closer to each other than this are pushed apart.
-        **kwargs: As `semisup.SemiSupervisedAAE`; `style_size` is n.
+        num_classes: The number of classes.
+        style_size: n.
+        head_distance: The threshold; the style about a head has standard deviation 1.
+        extra_phases: See `autoencoder.Autoencoder`.
+        **kwargs: As `semisup.SemiSupervisedAAE`.
     """
 
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        *,
+        num_classes: int = defaults.NUM_CLASSES,
+        style_size: int = defaults.STYLE_SIZE,
+        head_distance: float = defaults.HEAD_DISTANCE,
+        extra_phases: Sequence[phases.Phase] = (),
+        **kwargs: Any,
+    ):
+        super().__init__(
+            input_shape,
+            num_classes=num_classes,
+            style_size=style_size,
+            extra_phases=(Separation(head_distance), *extra_phases),
+            representation=_representation(num_classes, style_size, head_distance),
+            **kwargs,
+        )
 
-class UnsupervisedDimensionalityReductionAAE(_Representation, clustering.ClusteringAAE):
+
+@keras.saving.register_keras_serializable("keras_aae")
+class UnsupervisedDimensionalityReductionAAE(_Representing, clustering.ClusteringAAE):
     """A representation in n dimensions with a head for each of some clusters, without labels.
 
+    The losses are those of `clustering.ClusteringAAE`, and the separation of
+    `DimensionalityReductionAAE`.
+
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
-        head_distance: Heads closer to each other than this are pushed apart.
-        **kwargs: As `clustering.ClusteringAAE`; `style_size` is n.
+        num_clusters: The number of clusters.
+        style_size: n.
+        head_distance: As in `DimensionalityReductionAAE`.
+        extra_phases: See `autoencoder.Autoencoder`.
+        **kwargs: As `clustering.ClusteringAAE`.
     """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        *,
+        num_clusters: int = defaults.NUM_CLUSTERS,
+        style_size: int = defaults.STYLE_SIZE,
+        head_distance: float = defaults.HEAD_DISTANCE,
+        extra_phases: Sequence[phases.Phase] = (),
+        **kwargs: Any,
+    ):
+        super().__init__(
+            input_shape,
+            num_clusters=num_clusters,
+            style_size=style_size,
+            extra_phases=(Separation(head_distance), *extra_phases),
+            representation=_representation(num_clusters, style_size, head_distance),
+            **kwargs,
+        )

@@ -1,70 +1,121 @@
 """The adversarial autoencoder whose prior is informed by labels (paper, section 2.3)."""
 
+from typing import Any
+
+import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
-from keras_aae.models import aae
+from keras_aae.models import autoencoder
+from keras_aae.models import defaults
+from keras_aae.models import latents
+from keras_aae.models import phases
 
-tfd = tfp.distributions
+
+class _Adversary(phases.Adversary):
+    """The discriminator also receives the label, one-hot, with one more class for 'unlabelled'.
+
+    With a label it compares codes with samples of that class's component of the prior, without one
+    with samples of the whole prior.
+
+    Args:
+        latent: The style, whose prior is a mixture.
+        num_classes: The number of its components.
+        **kwargs: As `phases.Adversary`.
+    """
+
+    def __init__(self, latent: latents.Latent, num_classes: int, **kwargs: Any):
+        super().__init__(latent, **kwargs)
+        self._num_classes = num_classes
+
+    @property
+    def context_size(self) -> int:
+        return self._num_classes + 1
+
+    def context(self, model: phases.Model, batch: phases.Batch, code: latents.Code) -> tf.Tensor:
+        del model, code
+        labels = tf.where(batch.y >= 0, batch.y, self._num_classes)
+        return tf.one_hot(labels, self.context_size)
+
+    def sample(self, batch: phases.Batch) -> tf.Tensor:
+        whole = super().sample(batch)
+        name, mixture = self.latent.name, self.latent.prior
+        each = mixture.components_distribution.sample(
+            tf.shape(batch.y)[0], seed=batch.seeds(f"{name} prior of the class")
+        )
+        own = tf.gather(each, tf.maximum(batch.y, 0), axis=1, batch_dims=1)
+        return tf.where((batch.y >= 0)[:, None], own, whole)
 
 
-class LabelInformedAAE(aae.AdversarialAutoencoder):
-    """Each class is led to a component of its own of a mixture prior.
+@keras.saving.register_keras_serializable("keras_aae")
+class LabelInformedAAE(autoencoder.Autoencoder):
+    """Each class is led to a component p(z|k) of its own of a mixture prior.
 
-    The discriminator also receives a label, one-hot, with one more class for 'unlabelled'. With a
-    label it compares the code with samples of that class's component, without one with samples of
-    the whole prior.
+        reconstruction    min over encoder, decoder   -E log p(x|z)
+        discrimination    min over D                  -E_p(z|k) log D(z, k)
+                                                      -E_q(z|k) log(1 - D(z, k))
+        generation        min over encoder            -E_q(z|k) log D(z, k)
+
+    where k is the label, or 'unlabelled' for the whole prior. A code is of the class whose
+    component it most probably came from.
 
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
         num_classes: The number of classes.
-        **kwargs: As `aae.AdversarialAutoencoder` and `base.PhasedAutoencoder`; the prior is a
-            mixture with a component for each class.
+        style_size: As in `aae.AdversarialAutoencoder`, like all that follow.
+        prior: See there; a mixture with a component for each class.
+        posterior: See there.
+        discriminator_noise: See there.
+        adversarial_weight: See there.
+        reconstruction_weight: See there.
+        **kwargs: As `autoencoder.Autoencoder`.
 
     Raises:
         ValueError: the prior is not such a mixture.
     """
 
-    uses_labels = True
-    tells = "class"
+    labels = "few"
+    prediction = "class"
 
-    def __init__(self, input_shape: tuple[int, ...], *, num_classes: int = 10, **kwargs):
-        self.num_classes = num_classes
-        super().__init__(input_shape, **kwargs)
-        prior = self.priors["style"]
-        components = prior.components_distribution.batch_shape if _is_mixture(prior) else None
-        if components != [num_classes]:
-            raise ValueError(
-                f"Expected a mixture prior of {num_classes} components, one for each class, like "
-                f"prior='gaussian_mixture' for 10 classes. Received: {prior}"
-            )
-
-    def sample_for(self, name, batch):
-        """A sample of each labelled example's own component, of the whole prior for the others."""
-        mixture = self.priors[name]
-        count = tf.shape(batch.y)[0]
-        whole = mixture.sample(count, seed=batch.seeds(f"{name} prior"))
-        each = mixture.components_distribution.sample(
-            count, seed=batch.seeds(f"{name} prior of the class")
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        *,
+        num_classes: int = defaults.NUM_CLASSES,
+        style_size: int = 2,
+        prior: str | tfd.Distribution = "gaussian_mixture",
+        posterior: str = defaults.POSTERIOR,
+        discriminator_noise: float = defaults.DISCRIMINATOR_NOISE,
+        adversarial_weight: float = defaults.ADVERSARIAL_WEIGHT,
+        reconstruction_weight: float = defaults.RECONSTRUCTION_WEIGHT,
+        **kwargs: Any,
+    ):
+        z = latents.Style(style_size, prior, posterior)
+        _check_mixture(z.prior, num_classes)
+        adversary = _Adversary(z, num_classes, noise=discriminator_noise, weight=adversarial_weight)
+        self._num_classes = num_classes
+        super().__init__(
+            input_shape,
+            (z,),
+            (phases.Reconstruction(reconstruction_weight), *adversary.phases),
+            **kwargs,
         )
-        own = tf.gather(each, tf.maximum(batch.y, 0), axis=1, batch_dims=1)
-        return tf.where((batch.y >= 0)[:, None], own, whole)
 
-    def given_size(self, name):
-        """The classes and 'unlabelled'."""
-        return self.num_classes + 1
+    @property
+    def num_predicted(self) -> int:
+        return self._num_classes
 
-    def given(self, name, batch, code):
-        """The label, one-hot, with one more class for 'unlabelled', [B, classes + 1]."""
-        labels = tf.where(batch.y >= 0, batch.y, self.num_classes)
-        return tf.one_hot(labels, self.num_classes + 1)
-
-    def probabilities(self, code):
+    def probabilities(self, code: latents.Code) -> tf.Tensor:
         """The probability that the code came from each class's component, [B, classes]."""
         mixture = self.priors["style"]
         log_probs = mixture.components_distribution.log_prob(code["style"][:, None])
         return tf.nn.softmax(log_probs)
 
 
-def _is_mixture(prior):
-    return isinstance(prior, tfd.MixtureSameFamily)
+def _check_mixture(prior: tfd.Distribution, num_classes: int) -> None:
+    mixture = isinstance(prior, tfd.MixtureSameFamily)
+    if not mixture or prior.components_distribution.batch_shape != [num_classes]:
+        raise ValueError(
+            f"Expected a mixture prior of {num_classes} components, one for each class, like "
+            f"prior='gaussian_mixture' for 10 classes. Received: {prior}"
+        )

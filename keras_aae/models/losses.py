@@ -63,17 +63,17 @@ def mutual_information(joint: tf.Tensor) -> tf.Tensor:
 
 
 def separation(heads: tf.Tensor, threshold: float) -> tf.Tensor:
-    """The sum over pairs of heads of what their distance lacks of a threshold, a scalar.
+    """Sum over pairs of heads of max(0, threshold - distance), a scalar.
 
     Args:
         heads: Cluster heads, [K, n].
-        threshold: The Euclidean distance from which on nothing is lacking (paper, section 7).
+        threshold: The Euclidean distance from which on a pair costs nothing (paper, section 7).
     """
     first, second = np.triu_indices(heads.shape[0], k=1)
     distances = tf.norm(tf.gather(heads, first) - tf.gather(heads, second), axis=-1)
     return tf.reduce_sum(tf.nn.relu(threshold - distances))
 
 
-def _mean(values):
+def _mean(values: tf.Tensor) -> tf.Tensor:
     """The mean over all axes but the first."""
     return tf.reduce_mean(values, axis=list(range(1, values.shape.rank)))

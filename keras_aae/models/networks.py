@@ -1,136 +1,296 @@
-"""Encoders, decoders and discriminators: plain Keras functional models.
+"""Families of encoders, decoders and discriminators.
 
-Every network outputs logits or unbounded codes; no activation follows the last layer. Noise is the
-model's business, so a network is a deterministic function. A `Family` is what a model takes to
-build its networks; pass one of your own to use other networks.
+Networks output logits or unbounded codes, in float32; no activation follows the last layer. They
+are deterministic functions: where a posterior wants noise, the encoder receives it as an input.
+
+A family of one's own is a subclass of `Family`, and `register` gives it a name. An encoder needs no
+more than a backbone; any Keras layer or model will do, see `Backbone`.
 """
 
+import abc
 from collections.abc import Callable
+from collections.abc import Mapping
+import dataclasses
 import math
-from typing import NamedTuple
+from typing import Any
 
 import keras
 
-_HIDDEN = 1000  # Units in each hidden layer of the paper's networks (appendix A.2.1).
-_CONV_CHANNELS = (32, 64, 128, 256)  # Of each stride-2 stage.
-_CONV_DENSE = 256
+_FAMILIES: dict[str, type["Family"]] = {}
 
 
-class Family(NamedTuple):
-    """Functions that build networks which fit together.
+class Family(abc.ABC):
+    """Builds networks that fit together, anew at each call.
 
-    Attributes:
-        encoder: (input_shape, {head: size}) -> model from [B, *input_shape] to {head: [B, size]}.
-        decoder: (code_size, output_shape) -> model from codes [B, code_size] to [B, *output_shape].
-        discriminator: (code_size) -> model from codes [B, code_size] to logits [B, 1].
+    To be saved with a model, a family is registered with Keras, as `register` does.
     """
 
-    encoder: Callable[[tuple[int, ...], dict[str, int]], keras.Model]
-    decoder: Callable[[int, tuple[int, ...]], keras.Model]
-    discriminator: Callable[[int], keras.Model]
+    @abc.abstractmethod
+    def features(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """The backbone of the encoder.
+
+        Args:
+            x: [B, height, width, channels] in [0, 1], or standardised [B, features]; scaling them
+                to what the backbone takes is part of it.
+
+        Returns:
+            Features [B, F].
+        """
+
+    @abc.abstractmethod
+    def decoder(self, code_size: int, output_shape: tuple[int, ...]) -> keras.Model:
+        """A model from codes [B, code_size] to the logits of pixels, or to features [B, D]."""
+
+    @abc.abstractmethod
+    def discriminator(self, code_size: int) -> keras.Model:
+        """A model from codes [B, code_size] to logits [B, 1], high for samples of the prior."""
+
+    def encoder(
+        self, input_shape: tuple[int, ...], outputs: Mapping[str, int], noise_size: int = 0
+    ) -> keras.Model:
+        """The backbone with a dense layer for each output.
+
+        Args:
+            input_shape: The shape of one example.
+            outputs: The size of each output by name.
+            noise_size: How many values of noise it receives; they meet the features in a hidden
+                layer as wide as those.
+
+        Returns:
+            A model from examples [B, *input_shape], or from them and noise [B, noise_size], to
+            {name: [B, size]}.
+        """
+        inputs = x = keras.Input(input_shape)
+        x = self.features(x)
+        if noise_size:
+            noise = keras.Input((noise_size,))
+            inputs, width = [inputs, noise], x.shape[-1]
+            x = keras.layers.Concatenate()([x, noise])
+            x = keras.layers.Dense(width, activation="relu")(x)
+        made = {name: _last(size, name=name)(x) for name, size in outputs.items()}
+        return keras.Model(inputs, made, name="encoder")
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor, for Keras to save."""
+        return dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Family":
+        """The family with those arguments."""
+        return cls(**config)
 
 
-def get(name: "str | Family", input_shape: tuple[int, ...]) -> Family:
+def register(name: str) -> Callable[[type[Family]], type[Family]]:
+    """A decorator that gives a family a name, for `network=`, and registers it with Keras."""
+
+    def registered(family: type[Family]) -> type[Family]:
+        _FAMILIES[name] = family
+        return keras.saving.register_keras_serializable("keras_aae")(family)
+
+    return registered
+
+
+def get(network: str | Family, input_shape: tuple[int, ...]) -> Family:
     """The family of that name, or the family itself where one is passed.
+
+    Args:
+        network: `auto` (convolutions for images, dense layers for feature vectors), the name of a
+            family, or a family.
+        input_shape: The shape of one example.
 
     Raises:
         ValueError: there is no such family, or it doesn't take such inputs.
     """
-    if isinstance(name, Family):
-        return name
-    families = {"mlp": MLP, "conv": CONV}
-    if name not in families:
+    if isinstance(network, Family):
+        return network
+    images = len(input_shape) == 3
+    if network == "auto":
+        return Conv() if images else MLP()
+    if network not in _FAMILIES:
         raise ValueError(
-            f"Expected network to be one of {sorted(families)} or a Family. Received: {name!r}"
+            f"Expected network to be one of {sorted(_FAMILIES)}, 'auto' or a Family. "
+            f"Received: {network!r}"
         )
-    if name == "conv" and len(input_shape) != 3:
+    if network == "conv" and not images:
         raise ValueError(
             "Expected inputs [height, width, channels] for network='conv', else use 'mlp'. "
             f"Received: input_shape={input_shape}"
         )
-    return families[name]
+    return _FAMILIES[network]()
 
 
-def _dense_stack(x, sizes):
-    for size in sizes:
-        x = keras.layers.Dense(size, activation="relu")(x)
+def _last(size: int, name: str | None = None) -> keras.layers.Layer:
+    """A network's last layer, in float32 also under mixed precision."""
+    return keras.layers.Dense(size, name=name, dtype="float32")
+
+
+def _image(x: keras.KerasTensor, shape: tuple[int, ...]) -> keras.KerasTensor:
+    """A last layer, and its values in the shape of an example."""
+    return keras.layers.Reshape(shape, dtype="float32")(_last(math.prod(shape))(x))
+
+
+def _hidden(x: keras.KerasTensor, width: int, depth: int) -> keras.KerasTensor:
+    for _ in range(depth):
+        x = keras.layers.Dense(width, activation="relu")(x)
     return x
 
 
-def _heads(x, heads):
-    return {name: keras.layers.Dense(size, name=name)(x) for name, size in heads.items()}
+def _discriminator(code_size: int, width: int, depth: int) -> keras.Model:
+    code = keras.Input((code_size,))
+    x = _hidden(code, width, depth)
+    return keras.Model(code, _last(1)(x), name="discriminator")
 
 
-def mlp_encoder(input_shape: tuple[int, ...], heads: dict[str, int]) -> keras.Model:
-    """Two hidden layers of 1000 rectified units, then the heads (paper, appendix A.2.1)."""
-    inputs = keras.Input(input_shape)
-    x = _dense_stack(keras.layers.Flatten()(inputs), (_HIDDEN, _HIDDEN))
-    return keras.Model(inputs, _heads(x, heads), name="encoder")
+@register("mlp")
+@dataclasses.dataclass(frozen=True)
+class MLP(Family):
+    """Dense networks with rectified units, by default the paper's (appendix A.2.1).
+
+    Attributes:
+        width: Units in each hidden layer.
+        depth: The number of hidden layers in each network.
+    """
+
+    width: int = 1000
+    depth: int = 2
+
+    def features(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        return _hidden(keras.layers.Flatten()(x), self.width, self.depth)
+
+    def decoder(self, code_size: int, output_shape: tuple[int, ...]) -> keras.Model:
+        code = keras.Input((code_size,))
+        x = _image(_hidden(code, self.width, self.depth), output_shape)
+        return keras.Model(code, x, name="decoder")
+
+    def discriminator(self, code_size: int) -> keras.Model:
+        return _discriminator(code_size, self.width, self.depth)
 
 
-def mlp_decoder(code_size: int, output_shape: tuple[int, ...]) -> keras.Model:
-    """The mirror image of `mlp_encoder`."""
-    inputs = keras.Input((code_size,))
-    x = _dense_stack(inputs, (_HIDDEN, _HIDDEN))
-    x = keras.layers.Dense(math.prod(output_shape))(x)
-    return keras.Model(inputs, keras.layers.Reshape(output_shape)(x), name="decoder")
+@register("conv")
+@dataclasses.dataclass(frozen=True)
+class Conv(Family):
+    """4x4 convolutions of stride 2 with batch normalisation, and the mirror image as decoder.
+
+    There are as many stages as the image can be halved in, while its sides are 8 or more, and from
+    4x4 to 2x2.
+
+    Attributes:
+        channels: Of each stage, for as many as there may be.
+        width: Units of the dense layer between convolutions and code.
+        discriminator_width: Units in each of the discriminator's two hidden layers.
+    """
+
+    channels: tuple[int, ...] = (32, 64, 128, 256)
+    width: int = 256
+    discriminator_width: int = 200
+
+    def features(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        for _, channels in zip(self._sizes(x.shape[1:])[1:], self.channels, strict=False):
+            x = _normalized(keras.layers.Conv2D(channels, 4, 2, "same", use_bias=False)(x))
+        x = keras.layers.Flatten()(x)
+        return _normalized(keras.layers.Dense(self.width, use_bias=False)(x))
+
+    def decoder(self, code_size: int, output_shape: tuple[int, ...]) -> keras.Model:
+        sizes = self._sizes(output_shape)
+        channels = [output_shape[-1], *self.channels][: len(sizes)]
+        code = keras.Input((code_size,))
+        x = _normalized(keras.layers.Dense(self.width, use_bias=False)(code))
+        if len(sizes) == 1:
+            return keras.Model(code, _image(x, output_shape), name="decoder")
+        smallest = (*sizes[-1], channels[-1])
+        x = _normalized(keras.layers.Dense(math.prod(smallest), use_bias=False)(x))
+        x = keras.layers.Reshape(smallest)(x)
+        for size, count in reversed(list(zip(sizes[1:-1], channels[1:-1], strict=True))):
+            x = _normalized(_enlarged(x, size, count, use_bias=False))
+        x = _enlarged(x, sizes[0], channels[0], use_bias=True, dtype="float32")
+        return keras.Model(code, x, name="decoder")
+
+    def discriminator(self, code_size: int) -> keras.Model:
+        return _discriminator(code_size, self.discriminator_width, depth=2)
+
+    def _sizes(self, shape: tuple[int, ...]) -> list[tuple[int, int]]:
+        """(height, width) of the image and after each stage."""
+        sizes = [(shape[0], shape[1])]
+        while (min(sizes[-1]) >= 8 or sizes[-1] == (4, 4)) and len(sizes) <= len(self.channels):
+            height, width = sizes[-1]
+            sizes.append((math.ceil(height / 2), math.ceil(width / 2)))
+        return sizes
 
 
-def mlp_discriminator(code_size: int) -> keras.Model:
-    """Two hidden layers of 1000 rectified units, one logit: high for samples of the prior."""
-    return _discriminator(code_size, _HIDDEN)
-
-
-def _discriminator(code_size, hidden):
-    inputs = keras.Input((code_size,))
-    x = _dense_stack(inputs, (hidden, hidden))
-    return keras.Model(inputs, keras.layers.Dense(1)(x), name="discriminator")
-
-
-def _normalised(x):
+def _normalized(x: keras.KerasTensor) -> keras.KerasTensor:
     """Batch normalisation, with the statistics of the global batch, and a leaky rectifier."""
     x = keras.layers.BatchNormalization(momentum=0.9, synchronized=True)(x)
     return keras.layers.LeakyReLU(negative_slope=0.1)(x)
 
 
-def _stages(input_shape):
-    """The sizes (height, width) between stride-2 stages: halved while 8 or more, and 4 to 2."""
-    sizes = [input_shape[:2]]
-    while (min(sizes[-1]) >= 8 or sizes[-1] == (4, 4)) and len(sizes) <= len(_CONV_CHANNELS):
-        sizes.append(tuple(math.ceil(side / 2) for side in sizes[-1]))
-    return sizes
+def _enlarged(
+    x: keras.KerasTensor,
+    size: tuple[int, int],
+    channels: int,
+    use_bias: bool,
+    dtype: str | None = None,
+) -> keras.KerasTensor:
+    """A transposed convolution of stride 2, cropped where the size is odd."""
+    x = keras.layers.Conv2DTranspose(channels, 4, 2, "same", use_bias=use_bias, dtype=dtype)(x)
+    surplus = [(0, made - side) for made, side in zip(x.shape[1:3], size, strict=True)]
+    return keras.layers.Cropping2D(surplus, dtype=dtype)(x)
 
 
-def conv_encoder(input_shape: tuple[int, ...], heads: dict[str, int]) -> keras.Model:
-    """4x4 convolutions of stride 2, up to four of them, a dense layer, then the heads."""
-    inputs = x = keras.Input(input_shape)
-    for _, channels in zip(_stages(input_shape)[1:], _CONV_CHANNELS, strict=False):
-        x = _normalised(keras.layers.Conv2D(channels, 4, 2, "same", use_bias=False)(x))
-    x = _normalised(keras.layers.Dense(_CONV_DENSE, use_bias=False)(keras.layers.Flatten()(x)))
-    return keras.Model(inputs, _heads(x, heads), name="encoder")
+@keras.saving.register_keras_serializable("keras_aae")
+class Backbone(Family):
+    """Any Keras layer or model as the encoder's backbone, beside another family's networks.
 
+        backbone = keras.applications.MobileNetV2((64, 64, 3), include_top=False, weights=None)
+        network = ka.networks.Backbone(backbone, scale=2.0, offset=-1.0)
 
-def conv_decoder(code_size: int, output_shape: tuple[int, ...]) -> keras.Model:
-    """The mirror image of `conv_encoder`."""
-    sizes = _stages(output_shape)
-    channels = [output_shape[-1], *_CONV_CHANNELS][: len(sizes)]
-    inputs = keras.Input((code_size,))
-    x = _normalised(keras.layers.Dense(_CONV_DENSE, use_bias=False)(inputs))
-    x = _normalised(keras.layers.Dense(math.prod(sizes[-1]) * channels[-1], use_bias=False)(x))
-    x = keras.layers.Reshape((*sizes[-1], channels[-1]))(x)
-    for size, count in reversed(list(zip(sizes, channels, strict=True))[:-1]):
-        last = size is sizes[0]
-        x = keras.layers.Conv2DTranspose(count, 4, 2, "same", use_bias=last)(x)
-        surplus = [(0, made - side) for made, side in zip(x.shape[1:3], size, strict=True)]
-        x = keras.layers.Cropping2D(surplus)(x)
-        x = x if last else _normalised(x)
-    return keras.Model(inputs, x, name="decoder")
+    The networks get copies of the layer, with its weights.
 
+    Args:
+        layer: Takes [B, height, width, channels] or [B, features] and gives [B, F], or
+            [B, h, w, F], which is averaged over h and w. Layers with `get_config` alone can be
+            copied.
+        scale: Examples in [0, 1] are multiplied by it on their way to the layer.
+        offset: This is added then.
+        others: The family of the decoder and the discriminators, or its name.
+    """
 
-def conv_discriminator(code_size: int) -> keras.Model:
-    """Two hidden layers of 200 rectified units, one logit: high for samples of the prior."""
-    return _discriminator(code_size, 200)
+    def __init__(
+        self,
+        layer: keras.layers.Layer,
+        scale: float = 1.0,
+        offset: float = 0.0,
+        others: str | Family = "auto",
+    ):
+        self.layer = layer
+        self.scale = scale
+        self.offset = offset
+        self.others = others
 
+    def features(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        copy = type(self.layer).from_config(self.layer.get_config())
+        x = copy(keras.layers.Rescaling(self.scale, self.offset)(x))
+        if self.layer.built:
+            copy.set_weights(self.layer.get_weights())
+        return keras.layers.GlobalAveragePooling2D()(x) if len(x.shape) == 4 else x
 
-MLP = Family(mlp_encoder, mlp_decoder, mlp_discriminator)
-CONV = Family(conv_encoder, conv_decoder, conv_discriminator)
+    def decoder(self, code_size: int, output_shape: tuple[int, ...]) -> keras.Model:
+        return get(self.others, output_shape).decoder(code_size, output_shape)
+
+    def discriminator(self, code_size: int) -> keras.Model:
+        others = Conv() if self.others == "auto" else get(self.others, (1, 1, 1))
+        return others.discriminator(code_size)
+
+    def get_config(self) -> dict[str, Any]:
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "layer": serialize(self.layer),
+            "scale": self.scale,
+            "offset": self.offset,
+            "others": serialize(self.others),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Backbone":
+        deserialize = keras.saving.deserialize_keras_object
+        restored = {name: deserialize(config[name]) for name in ("layer", "others")}
+        return cls(**{**config, **restored})

@@ -5,10 +5,15 @@ sends raw data.
 """
 
 import abc
+from collections.abc import Sequence
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_aae.data import images
+from keras_aae.models import defaults
 from keras_aae.models import losses
 
 
@@ -24,8 +29,13 @@ class Observation(abc.ABC):
     name: str
 
     @abc.abstractmethod
-    def normalize(self, x: tf.Tensor) -> tf.Tensor:
-        """Raw examples as the encoder takes them, float32."""
+    def normalize(self, x: tf.Tensor | np.ndarray) -> tf.Tensor:
+        """Raw examples as the encoder takes them, float32.
+
+        Raises:
+            ValueError: a value is out of its range; inside a compiled function it is
+                tf.errors.InvalidArgumentError.
+        """
 
     @abc.abstractmethod
     def mean(self, output: tf.Tensor) -> tf.Tensor:
@@ -44,7 +54,17 @@ class Observation(abc.ABC):
     def loss(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         """The reconstruction loss of each example, [B]: a mean over its pixels or features."""
 
+    @abc.abstractmethod
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor, for Keras to save."""
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Observation":
+        """The observation with those arguments."""
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable("keras_aae")
 class Pixels(Observation):
     """uint8 images, or float ones in [0, 1]; the decoder gives the logits of pixels in [0, 1].
 
@@ -58,29 +78,39 @@ class Pixels(Observation):
     dtype = tf.uint8
     name = "image"
 
-    def __init__(self, loss: str = "cross_entropy"):
-        if loss not in ("cross_entropy", "squared_error"):
+    def __init__(self, loss: str = defaults.PIXEL_LOSS):
+        if loss not in defaults.PIXEL_LOSSES:
             raise ValueError(
-                f"Expected loss='cross_entropy' or 'squared_error'. Received: loss={loss!r}"
+                f"Expected loss to be one of {defaults.PIXEL_LOSSES}. Received: loss={loss!r}"
             )
         self._loss = loss
 
-    def normalize(self, x):
+    def normalize(self, x: tf.Tensor | np.ndarray) -> tf.Tensor:
         x = tf.convert_to_tensor(x)
-        return tf.cast(x, tf.float32) / (1.0 if x.dtype.is_floating else 255.0)
+        if x.dtype.is_floating:
+            return _in_unit_range(tf.cast(x, tf.float32))
+        if x.dtype != tf.uint8:
+            raise ValueError(
+                f"Expected images of dtype uint8, or float in [0, 1]. Received: {x.dtype.name}"
+            )
+        return tf.cast(x, tf.float32) / images.WHITE
 
-    def mean(self, output):
+    def mean(self, output: tf.Tensor) -> tf.Tensor:
         return tf.sigmoid(output)
 
-    def squared_error(self, x, mean):
+    def squared_error(self, x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
         return losses.squared_error(self.normalize(x), mean)
 
-    def loss(self, target, output):
+    def loss(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         if self._loss == "cross_entropy":
             return losses.bernoulli(target, output)
         return losses.squared_error(target, self.mean(output))
 
+    def get_config(self) -> dict[str, Any]:
+        return {"loss": self._loss}
 
+
+@keras.saving.register_keras_serializable("keras_aae")
 class Features(Observation):
     """float32 feature vectors, standardised in the graph; the decoder gives their expected values.
 
@@ -92,30 +122,52 @@ class Features(Observation):
     dtype = tf.float32
     name = "features"
 
-    def __init__(self, mean: np.ndarray, stddev: np.ndarray):
+    def __init__(self, mean: Sequence[float] | np.ndarray, stddev: Sequence[float] | np.ndarray):
         self._mean = np.asarray(mean, np.float32)
         self._stddev = np.where(np.asarray(stddev) > 0, stddev, 1.0).astype(np.float32)
 
-    def normalize(self, x):
+    def normalize(self, x: tf.Tensor | np.ndarray) -> tf.Tensor:
         return (tf.cast(x, tf.float32) - self._mean) / self._stddev
 
-    def mean(self, output):
+    def mean(self, output: tf.Tensor) -> tf.Tensor:
         return output * self._stddev + self._mean
 
-    def squared_error(self, x, mean):
+    def squared_error(self, x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
         return losses.squared_error(self.normalize(x), self.normalize(mean))
 
-    def loss(self, target, output):
+    def loss(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         return losses.squared_error(target, output)
 
+    def get_config(self) -> dict[str, Any]:
+        return {"mean": self._mean.tolist(), "stddev": self._stddev.tolist()}
 
-def of(x: np.ndarray, pixel_loss: str = "cross_entropy") -> Observation:
+
+def of(x: np.ndarray, pixel_loss: str = defaults.PIXEL_LOSS) -> Observation:
     """The observation that fits examples.
 
     Args:
         x: uint8 images [N, H, W, C] or float features [N, D].
         pixel_loss: The `loss` of `Pixels`.
     """
-    if x.dtype == np.uint8:
+    if x.ndim == 4:
         return Pixels(pixel_loss)
     return Features(x.mean(axis=0), x.std(axis=0))
+
+
+def of_shape(shape: tuple[int, ...]) -> Observation:
+    """The observation of examples of that shape: images, or features on the scale they come in."""
+    if len(shape) == 3:
+        return Pixels()
+    return Features(np.zeros(shape), np.ones(shape))
+
+
+def _in_unit_range(x: tf.Tensor) -> tf.Tensor:
+    """`x`, checked to be in [0, 1]."""
+    fits = tf.reduce_all((x >= 0) & (x <= 1))
+    message = "Expected float images in [0, 1]; divide bytes by 255"
+    if tf.executing_eagerly():
+        if not fits:
+            raise ValueError(f"{message}. Received: {tf.reduce_min(x):g} to {tf.reduce_max(x):g}")
+        return x
+    with tf.control_dependencies([tf.debugging.Assert(fits, [message])]):
+        return tf.identity(x)

@@ -1,37 +1,69 @@
 """The supervised adversarial autoencoder (paper, section 4)."""
 
-import tensorflow as tf
+from typing import Any
 
-from keras_aae.models import aae
-from keras_aae.models import priors as priors_lib
+import keras
+from tensorflow_probability import distributions as tfd
+
+from keras_aae.models import autoencoder
+from keras_aae.models import defaults
+from keras_aae.models import latents
+from keras_aae.models import phases
 
 
-class SupervisedAAE(aae.AdversarialAutoencoder):
-    """The decoder receives the class, one-hot, so the code is left with the style alone.
+@keras.saving.register_keras_serializable("keras_aae")
+class SupervisedAAE(autoencoder.Autoencoder):
+    """The decoder receives the class y, one-hot, so that the code z is left with the style alone.
 
-    With a `conditional` style adversary the discriminator receives it as well.
+        reconstruction    min over encoder, decoder   -E log p(x|y, z)
+        discrimination    min over D                  -E_p(z) log D(z, y)
+                                                      -E_q(z|y) log(1 - D(z, y))
+        generation        min over encoder            -E_q(z|y) log D(z, y)
 
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
         num_classes: The number of classes.
-        **kwargs: As `aae.AdversarialAutoencoder` and `base.PhasedAutoencoder`.
+        style_adversary: Whether the style discriminator matches p(z) per class (`conditional`: it
+            receives y) or in aggregate (`marginal`, the paper's).
+        style_size: As in `aae.AdversarialAutoencoder`, like all that follow.
+        prior: See there.
+        posterior: See there.
+        discriminator_noise: See there.
+        adversarial_weight: See there.
+        reconstruction_weight: See there.
+        **kwargs: As `autoencoder.Autoencoder`.
 
     Raises:
         ValueError: there are fewer than two classes.
     """
 
-    uses_labels = True
-    uses_unlabelled = False
+    labels = "all"
 
-    def __init__(self, input_shape: tuple[int, ...], *, num_classes: int = 10, **kwargs):
-        classes = {"class_probabilities": priors_lib.categorical(num_classes)}
-        super().__init__(input_shape, other_priors=classes, **kwargs)
-
-    @property
-    def inferred(self):
-        """The style; the class is a condition."""
-        return ("style",)
-
-    def condition(self, labels):
-        """{"class_probabilities": the labels, one-hot, [B, classes]}."""
-        return {"class_probabilities": tf.one_hot(labels, self.parts["class_probabilities"])}
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        *,
+        num_classes: int = defaults.NUM_CLASSES,
+        style_adversary: str = defaults.STYLE_ADVERSARY,
+        style_size: int = defaults.STYLE_SIZE,
+        prior: str | tfd.Distribution = defaults.PRIOR,
+        posterior: str = defaults.POSTERIOR,
+        discriminator_noise: float = defaults.DISCRIMINATOR_NOISE,
+        adversarial_weight: float = defaults.ADVERSARIAL_WEIGHT,
+        reconstruction_weight: float = defaults.RECONSTRUCTION_WEIGHT,
+        **kwargs: Any,
+    ):
+        y = latents.Label("class", num_classes)
+        z = latents.Style(style_size, prior, posterior)
+        adversary = phases.Adversary(
+            z,
+            context=phases.style_context(style_adversary, y),
+            noise=discriminator_noise,
+            weight=adversarial_weight,
+        )
+        super().__init__(
+            input_shape,
+            (y, z),
+            (phases.Reconstruction(reconstruction_weight), *adversary.phases),
+            **kwargs,
+        )

@@ -1,65 +1,43 @@
-"""The variational autoencoder, the baseline of the paper's comparisons (section 2.2).
+"""The variational autoencoder, the baseline of the paper's comparisons (section 2.2)."""
 
-Kingma and Welling, arXiv 1312.6114: log p(x) is at least E_q(z|x) log p(x|z) - KL(q(z|x) || p(z)).
-"""
+from typing import Any
 
-import math
-
-import tensorflow as tf
-import tensorflow_probability as tfp
+import keras
+from tensorflow_probability import distributions as tfd
 
 from keras_aae.models import autoencoder
-from keras_aae.models import base
-from keras_aae.models import priors as priors_lib
+from keras_aae.models import defaults
+from keras_aae.models import latents
+from keras_aae.models import phases
 
-tfd = tfp.distributions
 
-
-class VariationalAutoencoder(base.PhasedAutoencoder):
+@keras.saving.register_keras_serializable("keras_aae")
+class VariationalAutoencoder(autoencoder.Autoencoder):
     """The networks of the adversarial autoencoder with a KL term in place of the adversary.
+
+        reconstruction    min over encoder, decoder   -E_q(z|x) log p(x|z)
+        divergence        min over encoder            KL(q(z|x) || p(z))
+
+    Their sum bounds -log p(x) (Kingma and Welling, arXiv 1312.6114). q(z|x) is Gaussian.
 
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
         style_size: Dimensions of the code z.
-        prior: A name from `priors.NAMES` or a TFP distribution.
-        **kwargs: As `base.PhasedAutoencoder`; the posterior is Gaussian.
+        prior: The prior p(z): a name for `priors.get` or a TFP distribution.
+        reconstruction_weight: Weight of both losses.
+        **kwargs: As `autoencoder.Autoencoder`.
     """
 
     def __init__(
         self,
         input_shape: tuple[int, ...],
         *,
-        style_size: int = 10,
-        prior: str | tfd.Distribution = "gaussian",
-        **kwargs,
+        style_size: int = defaults.STYLE_SIZE,
+        prior: str | tfd.Distribution = defaults.PRIOR,
+        reconstruction_weight: float = defaults.RECONSTRUCTION_WEIGHT,
+        **kwargs: Any,
     ):
-        if kwargs.get("posterior") == "universal":
-            raise ValueError(
-                "Expected posterior='gaussian' for a VAE: the KL term needs the density of "
-                "q(z|x). Received: posterior='universal'"
-            )
-        priors = {"style": priors_lib.get(prior, style_size)}
-        super().__init__(input_shape, priors, **(kwargs | {"posterior": "gaussian"}))
-        self.built = True
-
-    @property
-    def phases(self) -> tuple[base.Phase, ...]:
-        # The reconstruction loss is a mean over pixels, so the divergence is divided by as many.
-        weight = self.reconstruction_weight
-        divergence_weight = weight / math.prod(self.example_shape)
-        return (
-            base.Phase("reconstruction", self.reconstruction, (self.encoder, self.decoder), weight),
-            base.Phase("divergence", self.divergence, (self.encoder,), divergence_weight),
-        )
-
-    def divergence(self, batch: base.Batch, code: autoencoder.Code) -> tf.Tensor:
-        """KL(q(z|x) || p(z)) in nats, [B]: exact for a Gaussian prior, else from the drawn code."""
-        del batch
-        posterior = tfd.MultivariateNormalDiag(
-            code["style_mean"], tf.exp(0.5 * code["style_log_variance"])
-        )
-        prior = self.priors["style"]
-        try:
-            return tfd.kl_divergence(posterior, prior)
-        except NotImplementedError:
-            return posterior.log_prob(code["style"]) - prior.log_prob(code["style"])
+        z = latents.Style(style_size, prior, "gaussian")
+        reconstruction = phases.Reconstruction(reconstruction_weight)
+        divergence = phases.Divergence(z, reconstruction_weight)
+        super().__init__(input_shape, (z,), (reconstruction, divergence), **kwargs)

@@ -1,0 +1,30 @@
+"""The names and default values that flags, settings and constructors share; imports no TensorFlow.
+
+A constructor's argument and the setting of the same name in `config.Config` have one default: the
+one that stands here.
+"""
+
+PRIORS = ("gaussian", "gaussian_mixture", "swiss_roll", "uniform")
+POSTERIORS = ("deterministic", "gaussian", "universal")
+NETWORKS = ("auto", "conv", "mlp")
+UPDATE_RULES = ("joint", "sequential")
+STYLE_ADVERSARIES = ("conditional", "marginal")
+PIXEL_LOSSES = ("cross_entropy", "squared_error")
+
+STYLE_SIZE = 10
+PRIOR = "gaussian"
+POSTERIOR = "deterministic"
+NETWORK = "auto"
+NUM_CLASSES = 10
+NUM_CLUSTERS = 16
+HEAD_DISTANCE = 6.0
+UPDATE_RULE = "joint"
+STYLE_ADVERSARY = "conditional"
+PIXEL_LOSS = "cross_entropy"
+INPUT_NOISE = 0.0
+DISCRIMINATOR_NOISE = 0.2
+AVERAGE = 0.995
+RECONSTRUCTION_WEIGHT = 3.0
+ADVERSARIAL_WEIGHT = 1.0
+CLASSIFICATION_WEIGHT = 1.0
+AGREEMENT_WEIGHT = 1.0

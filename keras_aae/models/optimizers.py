@@ -1,0 +1,110 @@
+"""The optimizers of a model's steps, which follow the learning rate of one of them."""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+
+import keras
+import tensorflow as tf
+
+from keras_aae.models import phases as phases_lib
+
+_BETA_1 = 0.5  # Of the default optimizer: adversarial training oscillates with more.
+
+
+def get(optimizer: str | keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """The optimizer; `adam` is Adam with a learning rate of 0.001 and beta_1 0.5."""
+    if optimizer == "adam":
+        return keras.optimizers.Adam(1e-3, beta_1=_BETA_1)
+    return keras.optimizers.get(optimizer)
+
+
+def for_steps(
+    steps: Mapping[str, tuple[Iterable[phases_lib.Phase], bool]],
+    model: phases_lib.Model,
+    optimizer: keras.optimizers.Optimizer,
+    adversarial: keras.optimizers.Optimizer,
+) -> dict[str, keras.optimizers.Optimizer]:
+    """The built optimizer of each optimizer step.
+
+    Args:
+        steps: For each step its phases, and whether it is adversarial.
+        model: The model.
+        optimizer: Serves the first step that isn't adversarial; the pattern of the others.
+        adversarial: The pattern for adversarial steps.
+    """
+    made: dict[str, keras.optimizers.Optimizer] = {}
+    for name, (phases, is_adversarial) in steps.items():
+        if is_adversarial or optimizer in made.values():
+            made[name] = _copy(adversarial if is_adversarial else optimizer, optimizer)
+        else:
+            made[name] = optimizer
+        made[name].build(variables(phases, model))
+    return made
+
+
+def variables(phases: Iterable[phases_lib.Phase], model: phases_lib.Model) -> list[keras.Variable]:
+    """The variables that phases train, without repeats and in order."""
+    found = {
+        id(variable): variable
+        for phase in phases
+        for network in phase.networks(model)
+        for variable in network.trainable_variables
+    }
+    return list(found.values())
+
+
+def pattern(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """An optimizer with the settings of another, and the learning rate that it has now."""
+    inner = _inner(optimizer)
+    config = inner.get_config()
+    if not _has_schedule(inner):
+        config["learning_rate"] = _rate(inner)
+    return type(inner).from_config(config)
+
+
+class _Following:
+    """A learning rate in a fixed ratio to that of another optimizer."""
+
+    def __init__(self, leader: keras.optimizers.Optimizer, ratio: float):
+        self._leader = leader
+        self._ratio = ratio
+
+    def __call__(self) -> tf.Tensor:
+        return tf.convert_to_tensor(self._leader.learning_rate) * self._ratio
+
+    def get_config(self) -> dict:
+        return {"ratio": self._ratio}
+
+
+def _copy(
+    copied: keras.optimizers.Optimizer, leader: keras.optimizers.Optimizer
+) -> keras.optimizers.Optimizer:
+    """An optimizer like one, whose learning rate keeps its ratio to the leader's.
+
+    One with a schedule follows that.
+    """
+    inner = _inner(copied)
+    config = inner.get_config()
+    if not (_has_schedule(inner) or _has_schedule(_inner(leader))):
+        rate = _rate(leader)
+        ratio = _rate(inner) / rate if rate else 1.0
+        config["learning_rate"] = _Following(leader, ratio)
+    made = type(inner).from_config(config)
+    if isinstance(leader, keras.optimizers.LossScaleOptimizer):
+        return keras.optimizers.LossScaleOptimizer(made)
+    return made
+
+
+def _rate(optimizer: keras.optimizers.Optimizer) -> float:
+    return float(tf.convert_to_tensor(optimizer.learning_rate))
+
+
+def _inner(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """The optimizer itself, without the scaling of losses around it."""
+    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    return optimizer.inner_optimizer if scaled else optimizer
+
+
+def _has_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
+    schedule = keras.optimizers.schedules.LearningRateSchedule
+    return isinstance(optimizer._learning_rate, schedule)

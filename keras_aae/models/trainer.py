@@ -1,0 +1,373 @@
+"""The training half of a model: phases under Keras's `compile`, `fit` and `evaluate`."""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_aae.data import batching
+from keras_aae.data import splits
+from keras_aae.models import latents
+from keras_aae.models import metrics as metrics_lib
+from keras_aae.models import optimizers as optimizers_lib
+from keras_aae.models import phases as phases_lib
+from keras_aae.models import seeds as seeds_lib
+from keras_aae.models import updates
+
+
+class Trainer(keras.Model):
+    """A Keras model that is trained in phases; `autoencoder.Autoencoder` gives it its networks.
+
+    A step trains on one minibatch. `fit` and `evaluate` take what Keras models take: arrays, or a
+    `tf.data.Dataset` of examples, of (examples, labels) or of {"x": examples, "y": labels}; or the
+    endless minibatches of `data.minibatches`, which bring labelled and unlabelled examples together
+    and are the same after a restart. Labels are integer [B] or [B, 1], -1 where unknown, or one-hot
+    [B, classes].
+
+    Attributes:
+        phases: The phases of a step, in the paper's order.
+        step: How many minibatches it was trained on.
+        optimizers: The optimizer of each optimizer step by name, once it is compiled.
+        labels: Which training labels it learns from: `none`, `few` (beside examples without them)
+            or `all`.
+    """
+
+    labels = "none"
+    train_function: Callable | None
+    test_function: Callable | None
+
+    def _start(self, phases: Iterable[phases_lib.Phase], update_rule: str, average: float) -> None:
+        """Builds the phases; the networks are there."""
+        self.phases = tuple(phases)
+        self.update_rule = updates.get(update_rule)
+        self.average = average
+        self.step = self.add_weight(
+            shape=(), dtype="int64", trainable=False, name="step", initializer="zeros"
+        )
+        for phase in self.phases:
+            phase.build(self)
+        self._trackers = {phase.name: keras.metrics.Mean(phase.name) for phase in self.phases}
+        self._error_rate = metrics_lib.error_rate(self.prediction, self.num_predicted)
+
+    # Compiling
+
+    def compile(
+        self,
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        adversarial_optimizer: str | keras.optimizers.Optimizer | None = None,
+        *,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        run_eagerly: bool = False,
+        auto_scale_loss: bool = True,
+        **refused: Any,
+    ) -> None:
+        """Prepares training.
+
+        Args:
+            optimizer: Trains the autoencoder in joint updates, the first phase in sequential ones.
+                The other steps get copies of it, which follow its learning rate.
+            adversarial_optimizer: The pattern for the adversarial phases, or in joint updates for
+                the discriminators. Its learning rate keeps its ratio to the other's. Default: the
+                same.
+            steps_per_execution: Steps in one call of the compiled function.
+            jit_compile: Whether XLA compiles a step. `auto`: no.
+            run_eagerly: Whether to run a step operation by operation, for debugging.
+            auto_scale_loss: Whether losses are scaled under the policy `mixed_float16`.
+            **refused: Not taken: `loss`, `loss_weights`, since the phases bring theirs; `metrics`,
+                `weighted_metrics`, since losses and error rate are measured.
+
+        Raises:
+            ValueError: an argument is not taken, or can't be honoured.
+        """
+        for name, value in refused.items():
+            if value is not None:
+                raise ValueError(
+                    f"Expected compile() without {name}: the model brings its losses and its error "
+                    f"rate. Received: {name}={value!r}"
+                )
+        self._check_jit(jit_compile)
+        super().compile(
+            optimizer=optimizers_lib.get(optimizer),
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile is True,
+            run_eagerly=run_eagerly,
+            auto_scale_loss=auto_scale_loss,
+        )
+        pattern = optimizers_lib.get(adversarial_optimizer or self.optimizer)
+        self.optimizers = optimizers_lib.for_steps(
+            {
+                name: (own, self.update_rule.is_adversarial(name, own))
+                for name, own in self.update_rule.steps(self).items()
+            },
+            self,
+            self.optimizer,
+            pattern,
+        )
+        self._compile_arguments = {
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+            "run_eagerly": run_eagerly,
+            "auto_scale_loss": auto_scale_loss,
+        }
+
+    def _check_jit(self, jit_compile: bool | str) -> None:
+        if jit_compile is not True:
+            return
+        if not getattr(self.views, "xla", True):
+            raise ValueError(
+                "Expected jit_compile=False: XLA has no kernel for the affine views of the "
+                "agreement (agreement_weight=0 does without). Received: jit_compile=True"
+            )
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if replicas > 1:
+            raise ValueError(
+                f"Expected jit_compile=False with {replicas} replicas: XLA can't reach the "
+                "variables of another device. Received: jit_compile=True"
+            )
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """The arguments of `compile`, for Keras to save."""
+        if not self.compiled:
+            return None
+        adversarial = [
+            self.optimizers[name]
+            for name, own in self.update_rule.steps(self).items()
+            if self.update_rule.is_adversarial(name, own)
+        ]
+        # Keras takes objects with one id() for one object, so both are made before either goes.
+        made = [optimizers_lib.pattern(each) for each in (self.optimizer, *adversarial[:1])]
+        names = ("optimizer", "adversarial_optimizer")
+        serialized = {
+            name: keras.saving.serialize_keras_object(each)
+            for name, each in zip(names, made, strict=False)
+        }
+        return {**self._compile_arguments, **serialized}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles with what `get_compile_config` gave."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    # Fitting
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As in Keras; see the class for what it takes.
+
+        With `data.minibatches` and no `steps_per_epoch` an epoch is a pass over the examples.
+
+        Raises:
+            ValueError: the data doesn't fit the model, or a sample or class weight is given.
+        """
+        for name in ("sample_weight", "class_weight"):
+            if kwargs.get(name) is not None:
+                raise ValueError(f"Expected fit() without {name}: the phases don't weigh examples")
+        if isinstance(x, batching.Minibatches):
+            if kwargs.get("steps_per_epoch") is None:
+                kwargs["steps_per_epoch"] = x.steps_per_pass
+            kwargs["shuffle"] = False
+            x = x.distributed(self.distribute_strategy)
+        self._check_replicas(x)
+        steps = kwargs.get("steps_per_epoch")
+        if steps and steps % self.steps_per_execution:
+            raise ValueError(
+                f"Expected steps_per_epoch to be a multiple of "
+                f"steps_per_execution={self.steps_per_execution}. Received: {steps}"
+            )
+        if isinstance(x, np.ndarray) and y is not None:
+            y = self._checked_labels(y, len(x))
+        return super().fit(x, y, *args, **kwargs)
+
+    def _check_replicas(self, x: Any) -> None:
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if replicas > 1 and not isinstance(x, tf.distribute.DistributedDataset):
+            raise ValueError(
+                f"Expected keras_aae.data.minibatches(...) to fit on {replicas} replicas, which "
+                "gives each its share of labelled and of unlabelled examples, or what "
+                "strategy.distribute_datasets_from_function gives. Keras would cut each batch in "
+                f"parts as it comes. Received: {type(x).__name__}"
+            )
+
+    def _checked_labels(self, y: Any, count: int) -> np.ndarray:
+        """Labels as int32 [N]."""
+        y = np.asarray(y)
+        known = self.num_predicted if self.prediction == "class" else None
+        if y.ndim == 2 and y.shape[1] > 1:
+            y = np.where(y.any(axis=1), y.argmax(axis=1), splits.UNLABELLED)
+        y = y.reshape(-1)
+        if y.shape != (count,):
+            raise ValueError(f"Expected {count} labels. Received: {y.shape}")
+        if not np.array_equal(y, y.astype(np.int32)) or (known and y.max(initial=0) >= known):
+            raise ValueError(
+                f"Expected integer labels from 0 to {(known or 0) - 1}, -1 where unknown. "
+                f"Received: {y.min()} to {y.max()}, dtype {y.dtype}"
+            )
+        return y.astype(np.int32)
+
+    def _unpack(self, data: Any, *, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        """Raw examples and int32 labels [B] of a batch in any of the forms that `fit` takes."""
+        if isinstance(data, Mapping):
+            x, y, weight = data["x"], data.get("y"), None
+        else:
+            x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if weight is not None:
+            raise ValueError("Expected no sample weights: the phases don't weigh examples")
+        if tuple(x.shape[1:]) != self.example_shape:
+            raise ValueError(
+                f"Expected examples of shape {self.example_shape}. Received: {tuple(x.shape[1:])}"
+            )
+        if y is None:
+            if training and self.labels != "none":
+                raise ValueError(
+                    f"Expected labels (-1 where unknown): {type(self).__name__} learns from them. "
+                    "Received: examples alone"
+                )
+            return x, tf.fill([tf.shape(x)[0]], splits.UNLABELLED)
+        if y.shape.rank == 2 and y.shape[1] != 1:
+            some = tf.reduce_any(y != 0, axis=1)
+            y = tf.where(some, tf.argmax(y, axis=1), splits.UNLABELLED)
+        return x, tf.cast(tf.reshape(y, [-1]), tf.int32)
+
+    # Steps
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """One step on a replica's minibatch; returns the running mean of each loss."""
+        x, y = self._unpack(data, training=True)
+        context = tf.distribute.get_replica_context()
+        seeds = seeds_lib.Seeds(self.seed, self.step, context.replica_id_in_sync_group)
+        self.update_rule(self, self.with_views(phases_lib.Batch(self.normalize(x), y, seeds)))
+        return {name: tracker.result() for name, tracker in self._trackers.items()}
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """The losses of held-out examples and the error rate, with the averaged weights."""
+        x, y = self._unpack(data, training=False)
+        seeds = seeds_lib.Seeds(self.seed, tf.constant(0)).within("evaluation")
+        batch = phases_lib.Batch(self.normalize(x), y, seeds, training=False)
+        code = self.training_code(batch)
+        measured = [phase for phase in self.phases if phase.measured]
+        self._track(measured, self._phase_losses(measured, batch, code), weight=tf.shape(y)[0])
+        results = {phase.name: self._trackers[phase.name].result() for phase in measured}
+        if self._error_rate:
+            self._error_rate.update_state(y, self.probabilities(code))
+            results[self._error_rate.name] = self._error_rate.result()
+        return results
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """What `fit` and `evaluate` measure."""
+        rate = getattr(self, "_error_rate", None)
+        return [*getattr(self, "_trackers", {}).values(), *([rate] if rate else [])]
+
+    def _phase_losses(
+        self, phases: Sequence[phases_lib.Phase], batch: phases_lib.Batch, code: latents.Code
+    ) -> list[tf.Tensor]:
+        """The mean loss of each phase."""
+        return [tf.reduce_mean(phase.loss(self, batch, code)) for phase in phases]
+
+    def _track(
+        self,
+        phases: Sequence[phases_lib.Phase],
+        values: Sequence[tf.Tensor],
+        weight: tf.Tensor | None = None,
+    ) -> None:
+        """Adds losses to their running means, those of one name as their sum."""
+        sums: dict[str, tf.Tensor] = {}
+        for phase, value in zip(phases, values, strict=True):
+            sums[phase.name] = sums[phase.name] + value if phase.name in sums else value
+        for name, value in sums.items():
+            self._trackers[name].update_state(value, sample_weight=weight)
+
+    def objective(
+        self, phases: Sequence[phases_lib.Phase], batch: phases_lib.Batch, code: latents.Code
+    ) -> tf.Tensor:
+        """What an optimizer step minimises: the weighted sum of its phases' losses.
+
+        It is divided by the number of replicas, since optimizers add the gradients of all up.
+        """
+        values = self._phase_losses(phases, batch, code)
+        self._track(phases, values)
+        total = sum(phase.weight * value for phase, value in zip(phases, values, strict=True))
+        return total / tf.distribute.get_strategy().num_replicas_in_sync
+
+    def scaled(self, step: str, objective: tf.Tensor) -> tf.Tensor:
+        """The objective of an optimizer step as its optimizer wants it: scaled for float16."""
+        return self.optimizers[step].scale_loss(objective)
+
+    def apply(
+        self,
+        step: str,
+        phases: Sequence[phases_lib.Phase],
+        tape: tf.GradientTape,
+        objective: tf.Tensor,
+    ) -> None:
+        """Takes an optimizer step on the networks that its phases train."""
+        variables = optimizers_lib.variables(phases, self)
+        gradients = tape.gradient(objective, variables)
+        # A loss need not reach every encoder output; tape.gradient can't give zeros for a mirrored
+        # variable by itself.
+        gradients = [
+            tf.zeros_like(variable) if gradient is None else gradient
+            for gradient, variable in zip(gradients, variables, strict=True)
+        ]
+        self.optimizers[step].apply(gradients, variables)
+
+    # Compiled functions
+
+    def make_train_function(self, force: bool = False) -> Callable:
+        """As in Keras, and after each step the counter and the averaged weights move on."""
+        if self.train_function is None or force:
+            self.train_function = self._function(self.train_step, self._finish_step)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Callable:
+        """As in Keras."""
+        if self.test_function is None or force:
+            self.test_function = self._function(self.test_step, lambda: None)
+        return self.test_function
+
+    def _function(self, step: Callable, finish: Callable[[], None]) -> Callable:
+        """A function of an iterator that takes `steps_per_execution` steps.
+
+        Keras's own reduces along an axis that scalars lack, which fails with several workers
+        (keras#20585).
+        """
+        strategy = self.distribute_strategy
+        on_replica = tf.function(step, jit_compile=True) if self.jit_compile else step
+
+        def one(data: Any) -> dict[str, tf.Tensor]:
+            logs = strategy.run(on_replica, args=(data,))
+            finish()
+            return {name: strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
+
+        def function(iterator: Any) -> dict[str, tf.Tensor]:
+            logs = one(next(iterator))
+            if self.steps_per_execution > 1:
+                for _ in tf.range(self.steps_per_execution - 1):
+                    data = iterator.get_next_as_optional()
+                    if not data.has_value():  # The end of the data; what came before counts.
+                        break
+                    logs = one(data.get_value())
+            return logs
+
+        return function if self.run_eagerly else tf.function(function)
+
+    def _finish_step(self) -> None:
+        self.step.assign_add(1)
+        self._update_average()
+
+    def _update_average(self) -> None:
+        """Moves the averaged weights towards the weights, early on by more."""
+        if not self.average:
+            return
+        count = tf.cast(self.step, tf.float32)
+        # With the rate 1 / (1 + n / 2) the average forgets the random start within a few steps.
+        rate = tf.maximum(1 - self.average, 1 / (1 + count / 2))
+        pairs = ((self.averaged_encoder, self.encoder), (self.averaged_decoder, self.decoder))
+        for averaged, network in pairs:
+            for mean, variable in zip(averaged.variables, network.variables, strict=True):
+                if variable.dtype == "float32":
+                    mean.assign(mean + rate * (variable - mean))

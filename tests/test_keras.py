@@ -1,0 +1,498 @@
+"""Keras's contract: what users of Keras expect of compile, fit, evaluate, save and load."""
+
+import json
+import os
+import subprocess
+import sys
+
+from conftest import ROOT
+from conftest import bars
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from test_models import SHAPE
+from test_models import make
+from test_models import minibatch
+from test_models import snapshot
+from test_models import train
+
+from keras_aae import data
+from keras_aae import models
+from keras_aae.models import networks
+from keras_aae.models import priors
+
+every_model = pytest.mark.parametrize("name", models.NAMES)
+every_rule = pytest.mark.parametrize("rule", ["joint", "sequential"])
+
+
+def compiled(name, optimizer=None, compile_settings=None, **settings):
+    model = make(name, **settings)
+    model.compile(optimizer or keras.optimizers.SGD(0.1), **(compile_settings or {}))
+    return model
+
+
+def weights(model):
+    return [variable.numpy().copy() for variable in model.variables]
+
+
+def assert_equal(first, second):
+    for one, two in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+# Compiling
+
+
+@pytest.mark.parametrize("steps", [1, 4, 10])
+def test_all_steps_are_trained_whatever_one_execution_takes(steps):
+    whole = compiled("semisup")
+    train(whole, steps=20)
+    parts = compiled("semisup", compile_settings={"steps_per_execution": steps})
+    train(parts, steps=20)
+    assert int(parts.step) == 20
+    assert_equal(weights(whole), weights(parts))
+    with pytest.raises(ValueError, match="multiple of steps_per_execution=3"):
+        train(compiled("aae", compile_settings={"steps_per_execution": 3}), steps=20)
+
+
+def test_the_last_batches_of_finite_data_are_trained_in_a_long_execution():
+    x, _ = bars(25)
+    model = compiled("aae", compile_settings={"steps_per_execution": 4})
+    model.fit(x, batch_size=10, epochs=2, verbose=0)
+    assert int(model.step) == 6
+
+
+@every_rule
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_learning_rate_of_zero_reaches_every_optimizer(rule, optimizer):
+    model = compiled("semisup", optimizer, update_rule=rule, average=0.0)
+    before = [snapshot(n) for n in (model.encoder, model.decoder, *model.discriminators.values())]
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.0)
+    dataset = tf.data.Dataset.from_tensors(minibatch()).repeat()
+    model.fit(dataset, steps_per_epoch=2, epochs=2, verbose=0, callbacks=[schedule])
+    after = [snapshot(n) for n in (model.encoder, model.decoder, *model.discriminators.values())]
+    for one, two in zip(before, after, strict=True):
+        assert_equal(one, two)
+    model.optimizer.learning_rate = 0.1
+    train(model, steps=1)
+    for old, network in zip(before, (model.encoder, model.decoder), strict=False):
+        assert not np.array_equal(old[0], snapshot(network)[0])
+
+
+def test_the_adversarial_learning_rate_keeps_its_ratio():
+    model = make("aae")
+    model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.02))
+    rates = {name: float(o.learning_rate) for name, o in model.optimizers.items()}
+    assert rates == {"autoencoder": pytest.approx(0.1), "adversary": pytest.approx(0.02)}
+    model.optimizer.learning_rate = 0.01
+    rates = {name: float(o.learning_rate) for name, o in model.optimizers.items()}
+    assert rates == {"autoencoder": pytest.approx(0.01), "adversary": pytest.approx(0.002)}
+
+
+def test_reduce_on_plateau_reaches_every_optimizer():
+    model = compiled("aae", keras.optimizers.SGD(1e-9))
+    callback = keras.callbacks.ReduceLROnPlateau(
+        "reconstruction", factor=0.5, patience=1, mode="min"
+    )
+    dataset = tf.data.Dataset.from_tensors(minibatch()).repeat()
+    model.fit(dataset, steps_per_epoch=1, epochs=4, verbose=0, callbacks=[callback])
+    rates = {float(o.learning_rate) for o in model.optimizers.values()}
+    assert len(rates) == 1 and rates.pop() < 6e-10
+
+
+@pytest.mark.parametrize(
+    "settings", [{"loss": "mse"}, {"metrics": ["mse"]}, {"loss_weights": [1.0]}]
+)
+def test_losses_and_metrics_of_ones_own_are_refused(settings):
+    with pytest.raises(ValueError, match=f"without {next(iter(settings))}"):
+        make("aae").compile("adam", **settings)
+
+
+def test_weights_of_examples_are_refused():
+    x, y = bars(6)
+    with pytest.raises(ValueError, match="without sample_weight"):
+        compiled("semisup").fit(x, y, sample_weight=np.ones(6), verbose=0)
+    with pytest.raises(ValueError, match="without class_weight"):
+        compiled("semisup").fit(x, y, class_weight={0: 2.0}, verbose=0)
+
+
+def test_running_eagerly_is_honoured_and_gives_the_same():
+    whole, eager = compiled("aae"), compiled("aae", compile_settings={"run_eagerly": True})
+    calls, original = [], eager.train_step
+
+    def spy(batch):
+        calls.append(tf.executing_eagerly())
+        return original(batch)
+
+    eager.train_step = spy
+    for model in (whole, eager):
+        train(model, steps=3)
+    assert calls == [True] * 3
+    for one, two in zip(weights(whole), weights(eager), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_xla_is_honoured_where_it_can_be_and_else_refused():
+    whole, jitted = make("aae"), make("aae")
+    for model, jit_compile in ((whole, False), (jitted, True)):
+        model.phases = model.phases[:1]  # The reconstruction: XLA draws other random numbers.
+        model.compile(keras.optimizers.SGD(0.1), jit_compile=jit_compile)
+        train(model, steps=2)
+    assert jitted.jit_compile
+    for one, two in zip(weights(whole), weights(jitted), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
+    with pytest.raises(ValueError, match="no kernel for the affine views"):
+        compiled("semisup", compile_settings={"jit_compile": True})
+
+
+@every_model
+@pytest.mark.parametrize(
+    ("policy", "rule"), [("mixed_bfloat16", "joint"), ("mixed_float16", "sequential")]
+)
+def test_every_model_trains_in_mixed_precision(name, rule, policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        eagerly = {"run_eagerly": True}
+        model = compiled(name, keras.optimizers.Adam(1e-2), eagerly, update_rule=rule)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    before = snapshot(model.encoder)
+    losses = train(model, steps=3, count=12)
+    assert all(np.isfinite(values).all() for values in losses.values())
+    assert not np.array_equal(before[0], snapshot(model.encoder)[0])
+    scaled = keras.optimizers.LossScaleOptimizer
+    for optimizer in model.optimizers.values():
+        assert isinstance(optimizer, scaled) == (policy == "mixed_float16")
+    assert model.encode(bars(2)[0])["style"].dtype == tf.float32
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_the_shipped_networks_compute_in_the_policys_dtype_and_end_in_float32(network):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = compiled("aae", network=network)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    train(model)
+    for made in (model.encoder, model.decoder, model.discriminators["style"]):
+        dtypes = [layer.compute_dtype for layer in made.layers if layer.weights]
+        assert set(dtypes[:-1]) == {"bfloat16"}
+        assert all(output.dtype == "float32" for output in tf.nest.flatten(made.output))
+
+
+# Fitting and evaluating
+
+
+@every_model
+def test_fit_takes_arrays_whose_batches_dont_divide_and_evaluate_measures(name):
+    x, y = bars(26)
+    model = compiled(name, keras.optimizers.Adam(1e-2))
+    history = model.fit(
+        x, y, batch_size=8, epochs=2, verbose=0, validation_data=bars(14, seed=1)
+    ).history
+    assert int(model.step) == 2 * 4
+    measured = {phase.name for phase in model.phases if phase.measured}
+    measured |= {"error_rate"} if model.prediction else set()
+    assert {key.removeprefix("val_") for key in history if key.startswith("val_")} == measured
+    numbers = model.evaluate(*bars(14, seed=1), batch_size=5, verbose=0, return_dict=True)
+    assert set(numbers) == measured
+    assert all(np.isfinite(value) for value in numbers.values())
+
+
+def test_labels_may_be_integers_a_column_or_one_hot_and_are_the_same():
+    x, y = bars(16)
+    y[8:] = -1
+    one_hot = np.where(y[:, None] >= 0, np.eye(3)[y], 0)
+    models_ = []
+    for labels in (y, y.astype(np.int64), y[:, None], one_hot, one_hot.astype(int)):
+        model = compiled("semisup", None, {"run_eagerly": True})
+        model.fit(x, labels, batch_size=16, shuffle=False, verbose=0)
+        models_.append(model)
+        dataset = tf.data.Dataset.from_tensor_slices((x, labels)).batch(16)
+        again = compiled("semisup", None, {"run_eagerly": True})
+        again.fit(dataset, verbose=0)
+        models_.append(again)
+    for model in models_[1:]:
+        for one, two in zip(weights(models_[0]), weights(model), strict=True):
+            np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_images_alone_train_a_model_without_labels_and_are_refused_by_one_with():
+    x, y = bars(16)
+    model = compiled("clustering")
+    model.fit(tf.data.Dataset.from_tensor_slices(x).batch(8), verbose=0)
+    model.fit(x, batch_size=8, verbose=0)
+    assert int(model.step) == 4
+    with pytest.raises(ValueError, match="SemiSupervisedAAE learns from them"):
+        compiled("semisup").fit(x, verbose=0)
+    with pytest.raises(ValueError, match="integer labels from 0 to 2"):
+        compiled("semisup").fit(x, y + 1, verbose=0)
+    with pytest.raises(ValueError, match="16 labels"):
+        compiled("semisup").fit(x, y[:5], verbose=0)
+    with pytest.raises(ValueError, match=r"Expected examples of shape \(12, 12, 1\)"):
+        compiled("clustering").fit(x[:, :9], verbose=0)
+
+
+def test_the_error_rate_of_evaluate_is_that_of_classify():
+    model = compiled("semisup", keras.optimizers.Adam(1e-2))
+    train(model, steps=30, count=24)
+    x, y = bars(31, seed=3)
+    y[::4] = -1
+    known = y >= 0
+    expected = np.mean(model.classify(x)["class"].numpy()[known] != y[known])
+    got = model.evaluate(x, y, batch_size=7, verbose=0, return_dict=True)["error_rate"]
+    assert got == pytest.approx(expected)
+    unknown = model.evaluate(x, np.full(31, -1), verbose=0, return_dict=True)["error_rate"]
+    assert np.isnan(unknown)
+
+
+def test_the_error_rate_of_clusters_is_that_of_their_most_frequent_classes():
+    from keras_aae import evaluation
+
+    model = compiled("clustering", keras.optimizers.Adam(1e-2))
+    train(model, steps=10, count=24)
+    x, y = bars(31, seed=3)
+    expected = evaluation.Evaluator(model).evaluate(data.Split(x, y))["error_rate"]
+    got = model.evaluate(x, y, batch_size=7, verbose=0, return_dict=True)["error_rate"]
+    assert got == pytest.approx(expected)
+
+
+def test_early_stopping_and_checkpoints_can_watch_the_error_rate(tmp_path):
+    x, y = bars(24)
+    model = compiled("semisup", keras.optimizers.SGD(0.0))
+    callbacks = [
+        keras.callbacks.EarlyStopping("val_error_rate", patience=1, mode="min"),
+        keras.callbacks.ModelCheckpoint(
+            tmp_path / "best.keras", "val_error_rate", save_best_only=True, mode="min"
+        ),
+    ]
+    history = model.fit(
+        x, y, epochs=9, verbose=0, validation_data=(x, y), callbacks=callbacks
+    ).history
+    assert len(history["val_error_rate"]) == 2
+    loaded = keras.models.load_model(tmp_path / "best.keras")
+    np.testing.assert_array_equal(loaded.classify(x)["class"], model.classify(x)["class"])
+
+
+@every_model
+def test_predict_is_the_reconstruction(name):
+    x, y = bars(11)
+    model = compiled(name)
+    inputs = (x, y) if name == "supervised" else x
+    got = model.predict(inputs, batch_size=4, verbose=0)
+    np.testing.assert_allclose(got, model(x, tf.constant(y)), atol=1e-6)
+    if name == "supervised":
+        with pytest.raises(ValueError, match="Expected labels"):
+            model(x)
+
+
+@every_model
+def test_summary_names_the_networks(name):
+    lines = []
+    make(name).summary(print_fn=lambda line, **_: lines.append(line))
+    text = "\n".join(lines)
+    assert "encoder" in text and "decoder" in text
+
+
+# Saving
+
+
+def state(model):
+    """All that training goes on from."""
+    return weights(model) + [
+        variable.numpy()
+        for name in sorted(model.optimizers)
+        for variable in model.optimizers[name].variables
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"), [*((name, "joint") for name in models.NAMES), ("semisup", "sequential")]
+)
+def test_a_saved_model_comes_back_and_trains_on_as_if_nothing_had_been(name, rule, tmp_path):
+    settings = {"update_rule": rule, "class_names": ("a", "b", "c")}
+    model = make(name, **settings)
+    adversarial = keras.optimizers.Adam(5e-3, beta_1=0.3)
+    model.compile(keras.optimizers.Adam(1e-2), adversarial, run_eagerly=True)
+    train(model, steps=3)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert type(loaded) is type(model)
+    assert loaded.class_names == ("a", "b", "c")
+    assert_equal(state(model), state(loaded))
+    x, y = bars(5)
+    np.testing.assert_array_equal(model(x, tf.constant(y)), loaded(x, tf.constant(y)))
+    for each in (model, loaded):
+        train(each, steps=2, count=10)
+    assert_equal(state(model), state(loaded))
+
+
+def test_a_saved_model_loads_in_a_process_that_has_imported_nothing_else(tmp_path):
+    model = compiled("semisup", network="mlp", average=0.0)
+    model.save(tmp_path / "model.keras")
+    code = (
+        "import sys, numpy, keras_aae\n"
+        "model = keras_aae.load(sys.argv[1])\n"
+        "print(model.encode(numpy.zeros((1, 12, 12, 1), numpy.uint8))['style'].numpy().tolist())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "model.keras"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = model.encode(np.zeros((1, *SHAPE), np.uint8))["style"].numpy()
+    np.testing.assert_allclose(json.loads(done.stdout), expected, rtol=1e-5)
+
+
+@every_model
+def test_a_clone_has_the_same_structure_and_new_weights_of_the_same_seed(name):
+    model = compiled(name)
+    clone = keras.models.clone_model(model)
+    assert type(clone) is type(model)
+    assert [v.shape for v in clone.variables] == [v.shape for v in model.variables]
+    assert clone.get_config().keys() == model.get_config().keys()
+
+
+def test_a_reduced_learning_rate_and_its_ratio_survive_saving(tmp_path):
+    model = make("aae")
+    model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.02))
+    model.optimizer.learning_rate = 0.01
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    rates = {name: float(o.learning_rate) for name, o in loaded.optimizers.items()}
+    assert rates == {"autoencoder": pytest.approx(0.01), "adversary": pytest.approx(0.002)}
+
+
+def test_the_two_optimizers_are_saved_apart():
+    """Keras takes objects with one id() for one: what is serialised has to be alive together."""
+    model = make("semisup")
+    model.compile(keras.optimizers.Adam(1e-2), keras.optimizers.Adam(5e-3, beta_1=0.3))
+    for _ in range(50):
+        config = keras.saving.deserialize_keras_object(model.get_compile_config())
+        assert config["optimizer"].beta_1 == pytest.approx(0.9)
+        assert config["adversarial_optimizer"].beta_1 == pytest.approx(0.3)
+
+
+def test_a_prior_of_ones_own_is_saved_by_its_registered_name_or_refused(tmp_path):
+    @priors.register("shifted")
+    def shifted(size):
+        return tfp.distributions.MultivariateNormalDiag(tf.fill([size], 3.0), tf.ones(size))
+
+    model = compiled("aae", prior="shifted")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.priors["style"].mean(), [3.0, 3.0])
+    with pytest.raises(ValueError, match=r"priors\.register"):
+        make("aae", prior=shifted(2)).save(tmp_path / "other.keras")
+
+
+# Wrong input, and many examples
+
+
+def test_float_images_out_of_range_are_refused():
+    model = compiled("aae")
+    images = bars(4)[0].astype(np.float32)
+    for call in (model.encode, model):
+        with pytest.raises(ValueError, match=r"float images in \[0, 1\].*Received: 0 to 2"):
+            call(images)
+    with pytest.raises(ValueError, match="in \\[0, 1\\]"):
+        model.encode(np.full((1, *SHAPE), np.nan, np.float32))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="float images in"):
+        model.fit(images, verbose=0)
+    with pytest.raises(ValueError, match="dtype uint8"):
+        model.encode(bars(4)[0].astype(np.int64))
+
+
+def test_feature_vectors_are_recognised_by_their_shape():
+    x = np.random.default_rng(0).normal(50, 3, (20, 4)).astype(np.float32)
+    model = models.get("aae")((4,), style_size=2)
+    model.compile("adam")
+    model.fit(x, verbose=0)
+    assert model.predict(x, verbose=0).shape == (20, 4)
+    assert model.observation.name == "features"
+
+
+def test_a_class_out_of_range_is_refused():
+    model = make("semisup")
+    for values in ([0, 3], [-1, 0]):
+        with pytest.raises(ValueError, match="Expected each class from 0 to 2"):
+            model.generate(np.array([1, 2]), np.array(values))
+        with pytest.raises(tf.errors.InvalidArgumentError, match="each class from 0 to 2"):
+            tf.function(model.generate)(tf.constant([1, 2]), tf.constant(values))
+    with pytest.raises(ValueError, match="neither classes nor clusters"):
+        make("aae").generate(np.array([1]), np.array([0]))
+    with pytest.raises(ValueError, match="predicts neither"):
+        make("aae").classify(bars(2)[0])
+
+
+def test_encode_of_many_examples_goes_in_compiled_batches():
+    model = make("semisup")
+    images, _ = bars(1203)
+    sizes, original = [], model._encode_batch
+
+    def spy(part):
+        sizes.append(len(part))
+        return original(part)
+
+    model._encode_batch = spy
+    whole = model.encode(images)["style"].numpy()
+    assert sizes == [500, 500, 203]
+    assert isinstance(original, tf.types.experimental.PolymorphicFunction)
+    np.testing.assert_allclose(whole[600:610], model.encode(images[600:610])["style"], atol=1e-6)
+
+
+def test_a_label_informed_model_can_be_built_with_its_defaults():
+    model = models.get("label_informed")(SHAPE)
+    assert model.parts == {"style": 2}
+    assert model.num_predicted == 10
+
+
+def test_weights_set_by_hand_reach_inference_with_copy_to_average():
+    model = make("aae")
+    images = bars(3)[0]
+    before = model.encode(images)["style"].numpy()
+    model.encoder.set_weights([np.zeros_like(w) for w in model.encoder.get_weights()])
+    np.testing.assert_array_equal(model.encode(images)["style"], before)
+    model.copy_to_average()
+    np.testing.assert_array_equal(model.encode(images)["style"], np.zeros_like(before))
+
+
+@pytest.mark.parametrize("subclassed", [False, True])
+def test_any_keras_model_can_be_the_backbone(subclassed, tmp_path):
+    @keras.saving.register_keras_serializable("tests")
+    class Subclassed(keras.Model):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.dense = keras.layers.Dense(7)
+            self.flatten = keras.layers.Flatten()
+
+        def call(self, x):
+            return self.dense(self.flatten(x))
+
+        def get_config(self):
+            return {}
+
+    backbone = (
+        Subclassed()
+        if subclassed
+        else keras.Sequential(
+            [keras.Input(SHAPE), keras.layers.Conv2D(5, 3), keras.layers.BatchNormalization()]
+        )
+    )
+    network = networks.Backbone(backbone, scale=2.0, offset=-1.0)
+    model = models.get("semisup")(SHAPE, num_classes=3, style_size=2, network=network, seed=0)
+    model.compile("adam")
+    before = snapshot(model.encoder)
+    train(model, steps=2)
+    assert not np.array_equal(before[0], snapshot(model.encoder)[0])
+    averaged = model.averaged_encoder.variables
+    assert not {id(v) for v in averaged} & {id(v) for v in model.encoder.variables}
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(
+        loaded.encode(bars(3)[0])["style"], model.encode(bars(3)[0])["style"]
+    )
