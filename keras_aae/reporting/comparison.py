@@ -1,7 +1,9 @@
 """Finished runs side by side, as the paper shows the AAE beside the VAE (section 2.2): one page."""
 
 import base64
+from collections.abc import Mapping
 import pathlib
+from typing import Any
 
 from keras_aae import errors
 from keras_aae.reporting import report
@@ -11,27 +13,24 @@ _SHOWN = (
     *("codes_against_prior", "walk", "representation", "clusters", "style_against_class"),
     *("confusion", "samples", "reconstructions"),
 )
-_NUMBERS = ("updates", "train_seconds", "validation", "test", "prior_match", "style_probe")
+_NUMBERS = ("steps", "train_seconds", "validation", "test", "prior_match", "style_probe")
 
 
 def compare(runs: list[str], output: run_directory.RunDirectory) -> pathlib.Path:
     """Writes `comparison.html`: the numbers of the runs as a table, and their figures in rows.
 
     Args:
-        runs: The directories of the finished runs, in the order to show them.
-        output: Where to write.
+        runs: The directories of the finished runs, in the order to show them; at least one.
+        output: The directory to write the page to.
 
     Returns:
-        The page's path.
+        The path of the page.
 
     Raises:
         UserError: one of them is not the directory of a finished run.
     """
     directories = [run_directory.RunDirectory(path) for path in runs]
-    results = [directory.read_results() for directory in directories]
-    for path, found in zip(runs, results, strict=True):
-        if found is None:
-            raise errors.UserError(f"--runs: {path}: expected a finished run; it has no results")
+    results = [_results(directory) for directory in directories]
     rows = [_flat(found) for found in results]
     keys = dict.fromkeys(key for row in rows for key in row)
     images = {name: [_image(directory, name) for directory in directories] for name in _SHOWN}
@@ -45,9 +44,20 @@ def compare(runs: list[str], output: run_directory.RunDirectory) -> pathlib.Path
     return output.path / "comparison.html"
 
 
-def _flat(results):
+def _results(directory: run_directory.RunDirectory) -> dict[str, Any]:
+    results = directory.read_results()
+    if results is None:
+        raise errors.UserError(
+            f"--runs: {directory.path}: expected a finished run; it has no results"
+        )
+    return results
+
+
+def _flat(results: Mapping[str, Any]) -> dict[str, str | float]:
     """The settings and numbers of a run by name: `test.error_rate` for a number within `test`."""
-    flat = {key: str(results[key]) for key in ("model", "dataset", "labels_given", "seed")}
+    flat: dict[str, str | float] = {
+        key: str(results[key]) for key in ("model", "dataset", "labels_given", "seed")
+    }
     for name in _NUMBERS:
         value = results[name]
         parts = value.items() if isinstance(value, dict) else [("", value)]
@@ -55,6 +65,7 @@ def _flat(results):
     return flat
 
 
-def _image(directory, name):
+def _image(directory: run_directory.RunDirectory, name: str) -> str | None:
+    """The figure of that name as PNG in base64, or None where the run has none."""
     path = directory.figures / f"{name}.png"
     return base64.b64encode(path.read_bytes()).decode() if path.exists() else None

@@ -1,28 +1,42 @@
-"""Pictures: functions from arrays to a matplotlib Figure, which the caller may write."""
+"""Figures: functions from arrays to a matplotlib Figure, which the caller may write to a file."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
 import contourpy
 from matplotlib import collections
 from matplotlib import figure
 import numpy as np
 
+from keras_aae.data import images as images_lib
+
 _CELL = 0.55  # Inches of an image's side in a grid.
 _COLUMNS = 5  # Of histograms.
+_DIMENSIONS = 20  # Histograms in a figure at the most.
+_STYLES = {
+    "codes": {"color": "#4477aa"},
+    "prior": {"color": "#cc3311", "histtype": "step"},
+}
 _CAPTIONED_COLUMNS = 8
+_LEAST_SHARE = 0.1  # Of the height of a panel that its curve takes where zero is in it.
 
 
 def image_grid(
-    images: np.ndarray, *, rows: Sequence[str] | None = None, columns: Sequence[str] | None = None
+    images: np.ndarray,
+    *,
+    rows: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    title: str | None = None,
 ) -> figure.Figure:
-    """A grid of images with no space lost.
+    """A grid of images, one pixel apart.
 
     Args:
-        images: [rows, columns, H, W, C] in [0, 1]; C is 1, 3 or 4.
-        rows: A label for each row.
-        columns: A label for each column.
+        images: float [rows, columns, H, W, C] in [0, 1]; C is 1, 3 or 4.
+        rows: A label for each row. Default: none.
+        columns: A label for each column. Default: none.
+        title: The title of the figure. Default: none.
     """
     down, across, height, width, channels = images.shape
     canvas = np.ones((down * (height + 1) - 1, across * (width + 1) - 1, channels), np.float32)
@@ -38,57 +52,78 @@ def image_grid(
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    if title:
+        picture.suptitle(title, fontsize=9)
     return picture
 
 
-def image_rows(images: Mapping[str, np.ndarray]) -> figure.Figure:
+def image_rows(images: Mapping[str, np.ndarray], title: str | None = None) -> figure.Figure:
     """A row of images for each name.
 
     Args:
-        images: [N, H, W, C] by name, in [0, 1] or uint8.
+        images: By the label of the row [N, H, W, C], float in [0, 1] or uint8; C is 1, 3 or 4.
+        title: The title of the figure. Default: none.
     """
-    scaled = [row / 255.0 if row.dtype == np.uint8 else row for row in images.values()]
-    return image_grid(np.stack(scaled), rows=list(images))
+    scaled = [images_lib.scaled(row) for row in images.values()]
+    return image_grid(np.stack(scaled), rows=list(images), title=title)
 
 
 def code_histograms(codes: np.ndarray, samples: np.ndarray) -> figure.Figure:
-    """Held-out codes and samples of the prior: a histogram for each dimension.
+    """A histogram of held-out codes and of samples of the prior for each dimension.
+
+    At most 20 dimensions are shown, in order: those with the largest `marginal_distances`, which
+    stand above the histograms. What lies beyond the axis is counted in the outermost bar.
 
     Args:
-        codes: [N, size].
-        samples: [M, size] drawn from the prior.
+        codes: float [N, size], N at least 1.
+        samples: float [M, size] drawn from the prior, M at least 1.
     """
-    size = codes.shape[1]
-    down = -(-size // _COLUMNS)
+    size, distances = codes.shape[1], marginal_distances(codes, samples)
+    shown = np.sort(np.argsort(-distances, kind="stable")[:_DIMENSIONS])
+    across = min(len(shown), _COLUMNS)
+    down = -(-len(shown) // across)
     picture = figure.Figure(figsize=(10, 1.8 * down + 0.5), layout="constrained")
-    panels = picture.subplots(
-        down, min(size, _COLUMNS), sharex=True, sharey=True, squeeze=False
-    ).ravel()
-    limit = np.quantile(np.abs(samples), 0.9999) * 1.1
+    panels = picture.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
+    limit = 1.1 * float(np.quantile(np.abs(samples[:, shown]), 0.9999))
     bins = np.linspace(-limit, limit, 61)
-    for dimension, axes in enumerate(panels):
-        if dimension >= size:
-            axes.set_visible(False)
-            continue
-        axes.hist(
-            codes[:, dimension].clip(-limit, limit),
-            bins,
-            density=True,
-            color="#4477aa",
-            label="codes",
-        )
-        axes.hist(
-            samples[:, dimension],
-            bins,
-            density=True,
-            histtype="step",
-            color="#cc3311",
-            label="prior",
-        )
-        axes.set_title(f"dimension {dimension}", fontsize=9)
+    for axes in panels[len(shown) :]:
+        axes.set_visible(False)
+    for axes, dimension in zip(panels, shown, strict=False):
+        for label, points in (("codes", codes), ("prior", samples)):
+            values = points[:, dimension].astype(float).clip(-limit, limit)
+            axes.hist(values, bins, density=True, label=label, **_STYLES[label])
+        axes.set_title(f"dimension {dimension}: {distances[dimension]:.3f}", fontsize=9)
         axes.set_yticks([])
-    picture.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    if len(shown) < size:
+        title = f"The {len(shown)} of {size:,} dimensions whose codes are farthest from the prior"
+        picture.suptitle(title, fontsize=9)
+    picture.legend(*panels[0].get_legend_handles_labels(), loc="outside lower right", ncols=2)
     return picture
+
+
+def marginal_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The 1-Wasserstein distance between two sets of points along each dimension.
+
+    It is the mean absolute difference of their quantiles.
+
+    Args:
+        first: float [N, size], N at least 1.
+        second: float [M, size], M at least 1.
+
+    Returns:
+        float64 [size], 0 or more.
+    """
+    # Both quantile functions are constant between the multiples of 1 / N and of 1 / M.
+    of_first, of_second = len(second), len(first)  # 1 / N and 1 / M, in units of 1 / (N M).
+    steps = np.union1d(np.arange(of_second + 1) * of_first, np.arange(of_first + 1) * of_second)
+    widths = np.diff(steps) / steps[-1]
+    in_first, in_second = steps[:-1] // of_first, steps[:-1] // of_second
+    return np.array(
+        [
+            widths @ np.abs(np.sort(one)[in_first] - np.sort(two)[in_second])
+            for one, two in zip(first.T, second.T, strict=True)
+        ]
+    )
 
 
 def code_scatter(
@@ -101,9 +136,9 @@ def code_scatter(
     """Held-out 2-D codes, coloured by class, over the contours of the prior's density.
 
     Args:
-        codes: [N, 2].
-        samples: [M, 2] drawn from the prior; the contours enclose 50, 90 and 99 % of them.
-        log_prob: The prior's log density of points [K, 2].
+        codes: float [N, 2].
+        samples: float [M, 2] drawn from the prior; the contours enclose 50, 90 and 99 % of them.
+        log_prob: The prior's log density, [K], at points [K, 2].
         labels: Integer [N], -1 where unknown.
         classes: The name of each class.
     """
@@ -121,15 +156,17 @@ def code_scatter(
 def contours(
     samples: np.ndarray, log_prob: Callable[[np.ndarray], np.ndarray], limit: float
 ) -> list[np.ndarray]:
-    """The contours of a density of points [2] that enclose 50, 90 and 99 % of it.
+    """The contours of a density in two dimensions that enclose 50, 90 and 99 % of it.
+
+    A uniform density has one contour, its border.
 
     Args:
-        samples: [M, 2] drawn from it.
-        log_prob: Its logarithm at points [K, 2].
+        samples: float [M, 2] drawn from it.
+        log_prob: Its logarithm, [K], at points float32 [K, 2].
         limit: The contours are looked for in the square from -limit to limit.
 
     Returns:
-        Lines of points [N, 2].
+        The lines that make up the contours, each of points float [N, 2].
     """
     ticks = np.linspace(-limit, limit, 241)
     grid = np.stack(np.meshgrid(ticks, ticks), axis=-1)
@@ -137,10 +174,13 @@ def contours(
     # A uniform density has one level, and minus infinity outside.
     levels = np.unique(np.quantile(log_prob(samples), [0.01, 0.1, 0.5]).round(3)) - 1e-3
     generator = contourpy.contour_generator(ticks, ticks, density.clip(levels[0] - 10))
-    return [line for level in levels for line in generator.lines(level)]
+    return [np.asarray(line) for level in levels for line in generator.lines(level)]
 
 
-def _scatter_by_class(axes, points, labels, classes):
+def _scatter_by_class(
+    axes: Any, points: np.ndarray, labels: np.ndarray, classes: Sequence[str]
+) -> None:
+    """Draws points [N, 2] or [N, 3] in the colour of their label, integer [N], -1 where unknown."""
     for index, name in [*enumerate(classes), (-1, "no label")]:
         if (labels == index).any():
             color = f"C{index % 10}" if index >= 0 else "0.4"
@@ -153,14 +193,14 @@ def representation_scatter(
     """Held-out examples in a representation of two or three dimensions, with the heads marked.
 
     Args:
-        points: [N, 2] or [N, 3].
-        heads: [K, 2] or [K, 3].
+        points: float [N, 2] or [N, 3].
+        heads: float [K, 2] or [K, 3].
         labels: Integer [N], -1 where unknown.
         classes: The name of each class.
     """
     picture = figure.Figure(figsize=(7, 6), layout="constrained")
     solid = {"projection": "3d"} if points.shape[1] == 3 else {}
-    axes = picture.subplots(subplot_kw=solid)
+    axes: Any = picture.subplots(subplot_kw=solid)
     _scatter_by_class(axes, points, labels, classes)
     axes.scatter(*heads.T, s=90, marker="X", color="black", edgecolor="white", label="heads")
     axes.set_aspect("equal")
@@ -169,10 +209,12 @@ def representation_scatter(
 
 
 def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> figure.Figure:
-    """How many examples of each class are given each class.
+    """How many examples of each class are predicted to be of each class.
+
+    The title says how many predictions differ from the class.
 
     Args:
-        counts: Integer [classes, classes]: the class down, the one that was given across.
+        counts: Integer [classes, classes]: a row for each class, a column for each prediction.
         classes: The name of each class.
     """
     size = 1.5 + 0.45 * len(classes)
@@ -188,16 +230,22 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> figure.Figur
     ticks = np.arange(len(classes))
     axes.set_xticks(ticks, classes, rotation=0 if max(map(len, classes)) < 4 else 90)
     axes.set_yticks(ticks, classes)
-    axes.set(xlabel="given", ylabel="class")
+    axes.set(xlabel="prediction", ylabel="class")
+    total = int(counts.sum())
+    wrong = total - int(np.trace(counts))
+    picture.suptitle(f"{wrong:,} of {total:,} wrong ({wrong / max(total, 1):.2%})", fontsize=9)
     return picture
 
 
-def captioned_images(images: np.ndarray, captions: Sequence[str]) -> figure.Figure:
-    """Images in rows, each with a caption above it.
+def captioned_images(
+    images: np.ndarray, captions: Sequence[str], title: str | None = None
+) -> figure.Figure:
+    """Images in rows of eight, each with a caption above it.
 
     Args:
-        images: [N, H, W, C] in [0, 1] or uint8, N at least 1.
+        images: [N, H, W, C], float in [0, 1] or uint8, N at least 1; C is 1, 3 or 4.
         captions: A text for each image.
+        title: The title of the figure. Default: none.
     """
     across = min(len(images), _CAPTIONED_COLUMNS)
     down = -(-len(images) // across)
@@ -206,14 +254,23 @@ def captioned_images(images: np.ndarray, captions: Sequence[str]) -> figure.Figu
     for axes in panels:
         axes.set_axis_off()
     for axes, image, caption in zip(panels, images, captions, strict=False):
-        scaled = image / 255.0 if image.dtype == np.uint8 else image
+        scaled = images_lib.scaled(image)
         axes.imshow(scaled[..., 0] if image.shape[-1] == 1 else scaled, cmap="gray", vmin=0, vmax=1)
         axes.set_title(caption, fontsize=8)
+    if title:
+        picture.suptitle(title, fontsize=9)
     return picture
 
 
 def curve(x: Sequence[float], y: Sequence[float], x_name: str, y_name: str) -> figure.Figure:
-    """One curve with its highest point marked."""
+    """One curve, with its highest point marked and named in the legend.
+
+    Args:
+        x: The N places along the horizontal axis, in order.
+        y: The N values there.
+        x_name: The label of the horizontal axis.
+        y_name: The label of the vertical axis.
+    """
     picture = figure.Figure(figsize=(6, 3.5), layout="constrained")
     axes = picture.subplots()
     best = int(np.argmax(y))
@@ -226,23 +283,42 @@ def curve(x: Sequence[float], y: Sequence[float], x_name: str, y_name: str) -> f
 
 
 def learning_curves(rows: Sequence[Mapping[str, float]]) -> figure.Figure:
-    """How each loss and each validation number went, over the updates.
+    """A panel for each loss and each validation number, over the steps.
+
+    A value that is not finite leaves a gap in its curve.
 
     Args:
-        rows: For each evaluation `updates` and the numbers by name.
+        rows: For each evaluation, 1 at least, `step`, `seconds` and the numbers by name; all have
+            the names of the first.
     """
-    names = [name for name in rows[0] if name not in ("updates", "seconds")]
+    names = [name for name in rows[0] if name not in ("step", "seconds")]
     down = -(-len(names) // 3)
     picture = figure.Figure(figsize=(10, 2.3 * down), layout="constrained")
-    updates = [row["updates"] for row in rows]
+    steps = [row["step"] for row in rows]
     panels = picture.subplots(down, 3, sharex=True, squeeze=False).ravel()
     for axes in panels[len(names) :]:
         axes.set_visible(False)
     for axes, name in zip(panels, names, strict=False):
-        values = [row[name] for row in rows]
-        axes.plot(updates, values, marker="." if len(rows) < 50 else "")
+        values = np.array([row[name] for row in rows], float)
+        axes.plot(steps, values, marker="." if len(rows) < 50 else "")
         axes.set_title(name.replace("_", " "), fontsize=9)
-        axes.set_ylim(0, 1.05 * max(values) or 1)
+        axes.set_ylim(*_limits(values))
         axes.grid(alpha=0.3)
-    picture.supxlabel("updates", fontsize=9)
+    picture.supxlabel("steps", fontsize=9)
     return picture
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """The lower and the upper end of an axis that shows all finite values of a curve, [N].
+
+    Zero is one end where all are of one sign, unless they differ so little that the curve would
+    take less than a tenth of the axis.
+    """
+    finite = values[np.isfinite(values)]
+    if not finite.any():
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    if low == high or high - low >= _LEAST_SHARE * max(-low, high):
+        low, high = min(low, 0.0), max(high, 0.0)
+    margin = 0.05 * (high - low)
+    return low - margin * (low != 0), high + margin * (high != 0)

@@ -1,4 +1,4 @@
-"""Which pictures a trained model has to show, drawn from held-out examples and the prior."""
+"""The figures of a trained model, drawn from held-out examples and samples of the prior."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from keras_aae import data
 from keras_aae import evaluation
+from keras_aae.data import images as images_lib
+from keras_aae.models import autoencoder
 from keras_aae.reporting import figures
 
 _SHOWN = 12  # Reconstructions, and samples beside their nearest training image.
@@ -18,7 +20,7 @@ _ROWS, _COLUMNS = 8, 12  # Of samples.
 _STYLES = 10
 _MEMBERS = 10  # Of each cluster.
 _MISTAKES = 24
-_CODES = 5000  # Codes, and samples of the prior, in a picture at the most.
+_CODES = 5000  # Codes, and samples of the prior, in a figure at the most.
 _STEPS = 16  # Of a walk over the code space, each way.
 
 
@@ -28,37 +30,23 @@ def draw(
     results: Mapping,
     rows: Sequence[Mapping[str, float]],
 ) -> dict[str, figure.Figure]:
-    """The figures of a model by name, in the order to show them.
+    """The figures of a model by name; `report.CAPTIONS` has their order and what they show.
 
     Args:
-        evaluator: The trained model's evaluator.
-        dataset: Its data; codes and reconstructions are those of the validation examples.
-        results: Its numbers; see docs/RESULTS.md.
-        rows: The numbers of each evaluation; see `training.Monitor`.
+        evaluator: The evaluator of the trained model.
+        dataset: The data of the model; held-out examples are validation examples, at most 5,000.
+        results: The numbers of the model; see docs/RESULTS.md.
+        rows: The numbers of each evaluation in training; see `training.loop.Monitor`.
     """
     model = evaluator.model
     held_out = dataset.validation.spread(_CODES)
     predictions = evaluator.predict(held_out)
-    drawn = {}
+    drawn: dict[str, figure.Figure] = {}
     if len(model.example_shape) == 3:
-        drawn |= _pictures(evaluator, dataset, held_out, predictions)
-    if model.tells == "class":
+        drawn |= _images(evaluator, dataset, held_out, predictions)
+    if model.prediction == "class":
         drawn |= _mistakes(evaluator, held_out, predictions, dataset.classes)
-    if 2 <= predictions.get("representation", np.empty((0, 0))).shape[1] <= 3:
-        drawn["representation"] = figures.representation_scatter(
-            predictions["representation"],
-            model.cluster_heads.numpy(),
-            held_out.y,
-            dataset.classes,
-        )
-    prior, codes = model.priors["style"], predictions["style_sample"]
-    samples = prior.sample(_CODES, seed=(0, 0)).numpy()
-    if codes.shape[1] == 2:
-        drawn["codes_against_prior"] = figures.code_scatter(
-            codes, samples, lambda z: prior.log_prob(z).numpy(), held_out.y, dataset.classes
-        )
-    else:
-        drawn["codes_against_prior"] = figures.code_histograms(codes, samples)
+    drawn |= _codes(model, held_out.y, predictions, dataset.classes)
     if "likelihood" in results:
         bandwidths, nats = zip(*results["likelihood"]["curve"], strict=True)
         drawn["bandwidth"] = figures.curve(bandwidths, nats, "bandwidth", "nats, validation images")
@@ -67,31 +55,79 @@ def draw(
     return drawn
 
 
-def _pictures(evaluator, dataset, held_out, predictions):
-    """The figures that show images."""
+def _images(
+    evaluator: evaluation.Evaluator,
+    dataset: data.Dataset,
+    held_out: data.Split,
+    predictions: Mapping[str, np.ndarray],
+) -> dict[str, figure.Figure]:
+    """The figures that show images, but for mistakes."""
     model = evaluator.model
     chosen = np.linspace(0, len(held_out.x) - 1, _SHOWN).astype(int)
     samples = model.generate(tf.range(_ROWS * _COLUMNS, dtype=tf.int64)).numpy()
-    nearest = _nearest(samples[:_SHOWN], dataset.train.x)
     drawn = {
         "reconstructions": figures.image_rows(
             {"image": held_out.x[chosen], "reconstruction": predictions["reconstruction"][chosen]}
         ),
         "samples": figures.image_grid(samples.reshape(_ROWS, _COLUMNS, *model.example_shape)),
-        "nearest_training_images": figures.image_rows(
-            {"sample": samples[:_SHOWN], "nearest": nearest}
+        "nearest_training_images": _nearest_training_images(
+            samples, held_out.spread(len(samples)).x, dataset.train.x
         ),
     }
-    if model.category == "class":
+    if model.categorical and model.categorical.name == "class":
         drawn["style_against_class"] = _style_against_class(model, dataset.classes)
-    if model.category == "cluster":
+    if model.categorical and model.categorical.name == "cluster":
         drawn["clusters"] = _clusters(evaluator, dataset, held_out, predictions)
     if model.parts == {"style": 2}:
         drawn["walk"] = figures.image_grid(_walk(model))
     return drawn
 
 
-def _style_against_class(model, classes):
+def _nearest_training_images(
+    samples: np.ndarray, held_out: np.ndarray, train: np.ndarray
+) -> figure.Figure:
+    """The first samples beside their nearest training image, and how near all of them are.
+
+    Args:
+        samples: float [N, H, W, C] in [0, 1].
+        held_out: uint8 [K, H, W, C], to compare their distances with those of the samples.
+        train: uint8 [M, H, W, C].
+    """
+    nearest, distances = _nearest(np.concatenate([_pixels(samples), _pixels(held_out)]), train)
+    of_samples, of_held_out = np.split(distances, [len(samples)])
+    shown = min(_SHOWN, len(samples))
+    return figures.image_rows(
+        {"sample": samples[:shown], "nearest": nearest[:shown]},
+        title="Median distance to the nearest training image, root mean square per pixel: "
+        f"samples {np.median(of_samples):.4f}, held-out images {np.median(of_held_out):.4f}",
+    )
+
+
+def _nearest(images: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The candidate nearest to each image, by the Euclidean distance of their pixels.
+
+    Args:
+        images: As `_pixels` gives them, [N, pixels].
+        candidates: Images [M, H, W, C], uint8 or in [0, 1].
+
+    Returns:
+        The nearest candidates, [N, H, W, C], and the root of the mean squared difference, [N].
+    """
+    flat = _pixels(candidates)
+    tree = neighbors.NearestNeighbors(n_neighbors=1, algorithm="brute").fit(flat)
+    found = tree.kneighbors(images, return_distance=False)[:, 0]
+    distances = np.sqrt(np.mean((images - flat[found]) ** 2, axis=1))
+    return candidates[found], distances
+
+
+def _pixels(images: np.ndarray) -> np.ndarray:
+    """Images [N, H, W, C], uint8 or in [0, 1], as float32 [N, pixels] in [0, 1]."""
+    flat = images.reshape(len(images), -1)
+    return images_lib.scaled(flat)
+
+
+def _style_against_class(model: autoencoder.Autoencoder, classes: Sequence[str]) -> figure.Figure:
+    """A row for each of ten samples of the prior of the style, decoded with each class."""
     seeds = tf.repeat(tf.range(_STYLES, dtype=tf.int64), len(classes))
     images = model.generate(seeds, tf.tile(tf.range(len(classes)), [_STYLES])).numpy()
     return figures.image_grid(
@@ -101,17 +137,23 @@ def _style_against_class(model, classes):
     )
 
 
-def _clusters(evaluator, dataset, held_out, predictions):
+def _clusters(
+    evaluator: evaluation.Evaluator,
+    dataset: data.Dataset,
+    held_out: data.Split,
+    predictions: Mapping[str, np.ndarray],
+) -> figure.Figure:
     """A row for each cluster: its head, the style 0 decoded, and some of its held-out members."""
-    model = evaluator.model
-    count = model.parts["cluster_probabilities"]
+    model, latent = evaluator.model, evaluator.model.categorical
+    assert latent
+    count = latent.size
     styles = tf.zeros([count, model.parts["style"]])
-    heads = model.decode({"cluster_probabilities": tf.eye(count), "style": styles}).numpy()
+    heads = model.decode({latent.part: tf.eye(count), "style": styles}).numpy()
     members = np.ones((count, _MEMBERS, *model.example_shape), np.float32)
     clusters = evaluator.guesses(predictions)
     for cluster in range(count):
         shown = held_out.take(clusters == cluster).spread(_MEMBERS).x
-        members[cluster, : len(shown)] = shown / np.float32(255)
+        members[cluster, : len(shown)] = images_lib.scaled(shown)
     found = evaluator.cluster_names(dataset.validation)
     names = [dataset.classes[name] if name >= 0 else "-" for name in found]
     return figures.image_grid(
@@ -121,36 +163,12 @@ def _clusters(evaluator, dataset, held_out, predictions):
     )
 
 
-def _mistakes(evaluator, held_out, predictions, classes):
-    """The confusion matrix, and the images whose wrong class is the most probable."""
-    known = held_out.y != data.UNLABELLED
-    if not known.any():
-        return {}
-    labels, guesses = held_out.y[known], evaluator.guesses(predictions)[known]
-    counts = metrics.confusion_matrix(labels, guesses, labels=np.arange(len(classes)))
-    drawn = {"confusion": figures.confusion_matrix(counts, classes)}
-    confidence = predictions["class_probabilities"].max(axis=1)[known]
-    worst = np.argsort(np.where(guesses != labels, -confidence, 1.0), kind="stable")
-    worst = worst[: min(_MISTAKES, int((guesses != labels).sum()))]
-    if len(worst) and held_out.x.ndim == 4:
-        captions = [f"{classes[guesses[i]]}, not {classes[labels[i]]}" for i in worst]
-        drawn["worst_mistakes"] = figures.captioned_images(held_out.x[known][worst], captions)
-    return drawn
-
-
-def _nearest(images, candidates):
-    """The candidate nearest to each image, by the Euclidean distance of their pixels."""
-    flat = candidates.reshape(len(candidates), -1) / np.float32(255)
-    tree = neighbors.NearestNeighbors(n_neighbors=1, algorithm="brute").fit(flat)
-    found = tree.kneighbors(images.reshape(len(images), -1), return_distance=False)[:, 0]
-    return candidates[found]
-
-
-def _walk(model):
-    """Decoded codes at the prior's quantiles in each dimension, blank where it has no density.
+def _walk(model: autoencoder.Autoencoder) -> np.ndarray:
+    """Decoded codes at the quantiles of the prior in each dimension.
 
     Returns:
-        Images [steps, steps, H, W, C]; the second dimension of the code rises up the rows.
+        Images [steps, steps, H, W, C] in [0, 1]; the second dimension of the code rises up the
+        rows. White where the density of the prior is lower than at 99 % of its samples.
     """
     prior = model.priors["style"]
     samples = prior.sample(_CODES, seed=(0, 0)).numpy()
@@ -161,3 +179,52 @@ def _walk(model):
     lowest = np.quantile(prior.log_prob(samples), 0.01)
     images[prior.log_prob(codes).numpy() < lowest - 1e-3] = 1.0
     return images.reshape(_STEPS, _STEPS, *model.example_shape)
+
+
+def _mistakes(
+    evaluator: evaluation.Evaluator,
+    held_out: data.Split,
+    predictions: Mapping[str, np.ndarray],
+    classes: Sequence[str],
+) -> dict[str, figure.Figure]:
+    """The confusion matrix, and the images whose wrong class is the most probable."""
+    known = held_out.y != data.UNLABELLED
+    if not known.any():
+        return {}
+    labels, guesses = held_out.y[known], evaluator.guesses(predictions)[known]
+    counts = metrics.confusion_matrix(labels, guesses, labels=np.arange(len(classes)))
+    drawn = {"confusion": figures.confusion_matrix(counts, classes)}
+    confidence = predictions["class_probabilities"].max(axis=1)[known]
+    order = np.argsort(np.where(guesses != labels, -confidence, 1.0), kind="stable")
+    wrong = int((guesses != labels).sum())
+    worst = order[: min(_MISTAKES, wrong)]
+    if len(worst) and held_out.x.ndim == 4:
+        captions = [f"{classes[guesses[i]]}, not {classes[labels[i]]}" for i in worst]
+        drawn["worst_mistakes"] = figures.captioned_images(
+            held_out.x[known][worst], captions, title=f"{len(worst)} of {wrong:,} wrong"
+        )
+    return drawn
+
+
+def _codes(
+    model: autoencoder.Autoencoder,
+    labels: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
+    classes: Sequence[str],
+) -> dict[str, figure.Figure]:
+    """The figures of codes: in the representation, where the model has one, and of the style."""
+    drawn = {}
+    if 2 <= predictions.get("representation", np.empty((0, 0))).shape[1] <= 3:
+        heads = model.cluster_heads.numpy()
+        drawn["representation"] = figures.representation_scatter(
+            predictions["representation"], heads, labels, classes
+        )
+    prior, codes = model.priors["style"], predictions["style_sample"]
+    samples = prior.sample(_CODES, seed=(0, 0)).numpy()
+    if codes.shape[1] == 2:
+        drawn["codes_against_prior"] = figures.code_scatter(
+            codes, samples, lambda z: prior.log_prob(z).numpy(), labels, classes
+        )
+    else:
+        drawn["codes_against_prior"] = figures.code_histograms(codes, samples)
+    return drawn

@@ -10,23 +10,44 @@ from keras_aae import config as config_lib
 from keras_aae import evaluation
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
-CAPTIONS = {
-    "reconstructions": "Held-out images and what the decoder makes of their codes.",
-    "samples": "Decoded samples of the prior: what the model thinks an image can be.",
-    "nearest_training_images": "Samples and the training image nearest to each: no mere copies.",
-    "walk": "Codes at the quantiles of the prior, decoded; blank where the prior has no density.",
-    "style_against_class": "Each row is one style drawn from the prior, each column a class: the "
-    "same hand in every class.",
-    "confusion": "Held-out examples by their class, down, and by what the model says, across.",
-    "worst_mistakes": "The held-out images that the model is most sure of and wrong about: what it "
-    "says, and the class.",
-    "clusters": "Each row is a cluster, named after the class that most of its images have: its "
-    "head, which is the style 0 decoded, then held-out images in it.",
-    "representation": "Held-out examples where they lie in the representation, coloured by class, "
-    "and the head of each class or cluster.",
-    "codes_against_prior": "Held-out style codes, drawn from q(z|x), and the prior to match.",
-    "bandwidth": "The Parzen estimate of validation images over the bandwidth of its window.",
-    "learning_curves": "The training losses, and the numbers on the validation split.",
+CAPTIONS = {  # Of each figure that the report shows, in this order.
+    "reconstructions": "Held-out images, taken at even distances from all of them, and below each "
+    "what the decoder makes of its code (and of its label, where the decoder receives that).",
+    "samples": "Decoded samples of the prior, the first that the model generates.",
+    "nearest_training_images": "Samples of the prior, decoded, and below each the training image "
+    "nearest to it in Euclidean distance of pixels. The title has the median of that distance for "
+    "96 samples and for up to 96 held-out images. Were the samples copies of training images, "
+    "theirs would be far below that of held-out images. But decoded samples are also smoother "
+    "than images, which alone makes it smaller.",
+    "walk": "Decoded codes at evenly spaced quantiles of the prior: the first dimension of the "
+    "code rises to the right, the second upwards. White where the density of the prior is lower "
+    "than at 99 % of its samples.",
+    "style_against_class": "Each row is one style drawn from the prior, decoded with each class; "
+    "each column is one class. Compare images along a row to see what the style decides, and down "
+    "a column to see what the class decides.",
+    "confusion": "The number of held-out examples by their class (row) and by the class that the "
+    "model predicts (column). The darker a cell, the larger its share of its row; shades show the "
+    "square root of the share, so that rare mistakes can be seen.",
+    "worst_mistakes": "The held-out images whose predicted class is not their label, those first "
+    "where the model gives its prediction the highest probability, at most 24. Above each: the "
+    "prediction, then the label, which may itself be wrong.",
+    "clusters": "Each row is a cluster, named after the most frequent label of the held-out "
+    "images in it (- where it has none). First its head, which is the style 0 decoded, then "
+    "held-out images in it.",
+    "representation": "Held-out examples in the representation, coloured by class. Crosses are "
+    "the heads of the classes or clusters.",
+    "codes_against_prior": "Style codes of held-out examples, drawn from q(z|x), and the prior "
+    "that they are to match. Codes of two dimensions are coloured by class; the contours enclose "
+    "50, 90 and 99 % of the prior. Of others there are histograms, at most 20, of those "
+    "dimensions that differ most from the prior; the number is the Wasserstein distance between "
+    "codes and samples of the prior along that dimension. Codes can match the prior in every "
+    "dimension and still differ from it in how the dimensions depend on each other.",
+    "bandwidth": "The Parzen estimate of the log-likelihood of validation images for each "
+    "bandwidth of its window. The highest, which is marked, is the one used for test images.",
+    "learning_curves": "The training losses, each a mean since the evaluation before, and the "
+    "numbers on the validation split. Each panel has its own scale, which need not begin at zero. "
+    "Agreement, where there is one, is minus the mutual information of two views of an example: "
+    "the lower, the more they agree.",
 }
 
 
@@ -56,10 +77,16 @@ def render(config: config_lib.Config, results: Mapping, figures: Mapping[str, by
 
 
 def template(name: str) -> jinja2.Template:
-    """The page template of that name; it escapes what it shows, and misses no value."""
+    """The page template of that name.
+
+    HTML templates escape what they show. A value that is missing raises jinja2.UndefinedError.
+
+    Args:
+        name: The name of a file in `templates`.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=lambda name: name.endswith(".html.jinja"),
+        autoescape=lambda name: bool(name and name.endswith(".html.jinja")),
         trim_blocks=name.endswith(".md.jinja"),
         undefined=jinja2.StrictUndefined,
     )
