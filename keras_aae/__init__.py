@@ -5,8 +5,10 @@ import.
 """
 
 import importlib
+import os
+from typing import Any
 
-__version__ = "0.1.0"
+from keras_aae.version import VERSION as __version__
 
 _PUBLIC = {
     "AdversarialAutoencoder": "keras_aae.models.aae",
@@ -17,17 +19,20 @@ _PUBLIC = {
     "ClusteringAAE": "keras_aae.models.clustering",
     "DimensionalityReductionAAE": "keras_aae.models.dimreduce",
     "UnsupervisedDimensionalityReductionAAE": "keras_aae.models.dimreduce",
+    "Autoencoder": "keras_aae.models.autoencoder",
     "Config": "keras_aae.config",
     "UserError": "keras_aae.errors",
+    "latents": "keras_aae.models",
+    "phases": "keras_aae.models",
     "data": "keras_aae",
     "evaluation": "keras_aae",
     "networks": "keras_aae.models",
     "priors": "keras_aae.models",
 }
-__all__ = ["__version__", *_PUBLIC]
+__all__ = ["__version__", "load", *_PUBLIC]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'keras_aae' has no attribute {name!r}")
     home = _PUBLIC[name]
@@ -36,5 +41,21 @@ def __getattr__(name):
     return getattr(importlib.import_module(home), name)
 
 
-def __dir__():
+def load(path: str | os.PathLike) -> Any:
+    """The trained model of a finished run, or a saved one: a compiled Keras model; needs no data.
+
+    Args:
+        path: The directory of the run, or the .keras file that `model.save` wrote.
+
+    Raises:
+        UserError: the run is not finished, another version wrote it, or the model is damaged.
+        ValueError: the file is damaged.
+    """
+    if os.path.isfile(path):
+        return importlib.import_module("keras_aae.models").load(path)
+    run_directory = importlib.import_module("keras_aae.training.run_directory")
+    return run_directory.RunDirectory(path).load_model()
+
+
+def __dir__() -> list[str]:
     return sorted(__all__)

@@ -4,247 +4,348 @@
 flagfile. This module imports no TensorFlow, so a mistake in a flag is answered at once.
 """
 
+from collections.abc import Sequence
 import dataclasses
+import functools
 import math
 import pathlib
 import re
+from typing import Any
 
 from keras_aae import errors
 from keras_aae import models
+from keras_aae.models import defaults
 
 ON_A_RUN = ("evaluate", "export", "convert")  # Modes that go on with a finished run.
 MODES = ("train", *ON_A_RUN, "compare", "promote", "versions")
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
+LABELS_PER_CLASS = 10  # Where a model learns from few labels and --labels doesn't say how many.
+
 # What may differ between the run that is kept in a directory and the command that goes on with it:
 # where things are and what to do, never what is trained.
 _FREE = (
     *("mode", "runs", "run_dir", "export_dir", "data_dir", "strategy", "parzen_samples"),
-    *("precision", "version"),
+    *("precision", "version", "steps_per_execution"),
 )
+_MODEL_SETTINGS = frozenset().union(*(each.settings for each in models.VARIANTS.values()))
 
 
-def _setting(default, help, *, choices=None, low=None, high=None, pattern=None):
+def _setting(
+    default: Any,
+    help: str,
+    *,
+    group: str,
+    brief: bool = False,
+    choices: Sequence[str] | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    pattern: str | None = None,
+) -> Any:
     """A field with its help text and its check.
 
     Args:
-        default: The value when the flag is not given; its type is the flag's type.
-        help: What the setting means, for `--help`.
+        default: The value when the flag is not given; None where it depends on the model or data.
+        help: What the setting means; its first sentence stands in the short help.
+        group: The group that `--help` shows it in.
+        brief: Whether it is in the short help.
         choices: The values allowed, or None.
         low: The smallest number allowed, or None.
         high: The largest number allowed, or None.
-        pattern: A regular expression the whole string must match, or None.
+        pattern: A regular expression that the whole string must match, or None.
     """
-    metadata = {"help": help, "choices": choices, "low": low, "high": high, "pattern": pattern}
+    metadata = {
+        **{"help": help, "group": group, "brief": brief, "choices": choices},
+        **{"low": low, "high": high, "pattern": pattern},
+    }
     return dataclasses.field(default=default, metadata=metadata)
+
+
+_run = functools.partial(_setting, group="Run")
+_data = functools.partial(_setting, group="Data")
+_model = functools.partial(_setting, group="Model")
+_loss = functools.partial(_setting, group="Losses")
+_training = functools.partial(_setting, group="Training")
+_results = functools.partial(_setting, group="Results and serving")
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """The settings of one run.
 
+    A setting that the model doesn't use keeps its default.
+
     Raises:
-        UserError: a value has the wrong type, is out of range or does not go with another.
+        UserError: a value has the wrong type, is out of range, does not go with another or is not
+            used by the model.
     """
 
-    mode: str = _setting(
+    mode: str = _run(
         "train",
-        "train: train, evaluate, draw the figures, export and report, going on from the last "
-        "checkpoint where there is one. evaluate, export: that part again, for the run in "
+        "What to do. train: train, evaluate, draw the figures, export and report, going on from "
+        "the last checkpoint where there is one. evaluate, export: that part again, for the run in "
         "--run_dir. convert: make .tflite files of its export, for the edge. compare: draw the "
         "finished runs in --runs side by side on one page. promote: have TF Serving give --version "
-        "of --name in --export_dir the label stable. versions: list what is there.",
+        "of --name in --export_dir the label stable. versions: list the exported versions.",
+        brief=True,
         choices=MODES,
     )
-    runs: str = _setting("", "The directories of the runs to compare, with commas between them.")
-    model: str = _setting("semisup", "The variant of the method.", choices=models.NAMES)
-    name: str = _setting(
+    name: str = _run(
         "semisup",
         "The name of the experiment: of its run directory and of its SavedModel.",
+        brief=True,
         pattern=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
     )
-    seed: int = _setting(
-        0, "Draws the split, the labelled subset, the weights and all noise.", low=0, high=2**31 - 1
+    run_dir: str = _run(
+        "", "Where the run writes everything. Default: runs/<name>-<time>.", brief=True
     )
-    run_dir: str = _setting("", "Where the run writes everything. Default: runs/<name>-<time>.")
-    export_dir: str = _setting(
-        "saved_models", "The model base: exports go to <export_dir>/<name>/<version>."
+    runs: str = _run("", "The directories of the runs to compare, with commas between them.")
+    seed: int = _run(
+        0,
+        "Draws the splits, the labelled subset, the initial weights and all noise.",
+        brief=True,
+        low=0,
+        high=2**31 - 1,
+    )
+    strategy: str = _run(
+        "auto",
+        "Which devices train. single: one. mirrored: a replica on every GPU. auto: mirrored with "
+        "two GPUs or more.",
+        choices=("auto", "single", "mirrored"),
     )
 
-    dataset: str = _setting(
+    dataset: str = _data(
         "mnist_5k",
-        "mnist_5k (5,000 MNIST images, needs no download), the name of a TFDS image data set, a "
-        ".npz file with x_train, y_train, x_test, y_test, or a folder with "
-        "train/<class>/*.png|jpg and test/<class>/*.",
+        "What to train on. mnist_5k (5,000 MNIST images, needs no download), the name of a TFDS "
+        "image data set, a .npz file with x_train, y_train, x_test, y_test, or a folder of images, "
+        "train/<class>/* and test/<class>/*.",
+        brief=True,
         pattern=r".+",
     )
-    data_dir: str = _setting("", "Where TFDS data sets are prepared. Default: TFDS's own place.")
-    labels: int = _setting(
-        100, "How many labels the model gets, class-balanced. 0: none; -1: all.", low=-1
+    data_dir: str = _data(
+        "", "Where TFDS data sets are prepared. Default: TFDS's own place.", brief=True
     )
-    validation: float = _setting(
-        0.1, "The share of the training examples held out to monitor the run.", low=0.001, high=0.9
+    labels: int = _data(
+        None,
+        "How many training labels the model gets, class-balanced. 0: none; -1: all. Default: "
+        f"{LABELS_PER_CLASS} of each class for models that learn from few, all for supervised, "
+        "none for the others.",
+        brief=True,
+        low=-1,
     )
-    augment_shift: int = _setting(
+    validation: float = _data(
+        0.1,
+        "The share of the training examples that is held out to monitor the run.",
+        low=0.001,
+        high=0.9,
+    )
+    augment_shift: int = _data(
         2, "Shift each training image at random by up to so many pixels.", low=0, high=64
     )
 
-    network: str = _setting(
-        "conv", "The networks: mlp (the paper's) or conv.", choices=("mlp", "conv")
+    model: str = _model("semisup", "The variant of the method.", brief=True, choices=models.NAMES)
+    network: str = _model(
+        defaults.NETWORK,
+        "The networks. auto: conv for images, mlp for feature vectors. mlp: the paper's, two "
+        "layers of 1000 units.",
+        brief=True,
+        choices=defaults.NETWORKS,
     )
-    style_size: int = _setting(10, "Dimensions of the style code z.", low=1, high=4096)
-    num_clusters: int = _setting(
-        16, "How many clusters a model makes that learns without labels.", low=2, high=4096
+    style_size: int = _model(
+        None,
+        f"Dimensions of the style code z. Default: {defaults.STYLE_SIZE}; 2 for label_informed.",
+        brief=True,
+        low=1,
+        high=4096,
     )
-    head_distance: float = _setting(
-        6.0,
-        "Dimensionality reduction: heads of classes or clusters closer than this are pushed apart; "
-        "the style about a head has standard deviation 1.",
+    prior: str = _model(
+        None,
+        "The prior p(z) of the style code; gaussian_mixture and swiss_roll are 2-D. Default: "
+        f"{defaults.PRIOR}; gaussian_mixture for label_informed.",
+        brief=True,
+        choices=defaults.PRIORS,
+    )
+    posterior: str = _model(
+        defaults.POSTERIOR,
+        "How the style comes from an example, q(z|x). In universal the encoder also receives "
+        "noise; a VAE is always gaussian.",
+        choices=defaults.POSTERIORS,
+    )
+    num_clusters: int = _model(
+        defaults.NUM_CLUSTERS,
+        "How many clusters a model makes that learns without labels.",
+        brief=True,
+        low=2,
+        high=4096,
+    )
+    head_distance: float = _model(
+        defaults.HEAD_DISTANCE,
+        "Dimensionality reduction: the distance below which a pair of heads is penalised. The "
+        "style about a head has standard deviation 1.",
         low=0,
     )
-    prior: str = _setting(
-        "gaussian",
-        "The prior of the style code; gaussian_mixture and swiss_roll are 2-D.",
-        choices=("gaussian", "gaussian_mixture", "swiss_roll", "uniform"),
+    style_adversary: str = _model(
+        defaults.STYLE_ADVERSARY,
+        "Whether the style discriminator matches p(z) per class or cluster (conditional) or in "
+        "aggregate (marginal, the paper's).",
+        choices=defaults.STYLE_ADVERSARIES,
     )
-    posterior: str = _setting(
-        "deterministic",
-        "How the style comes from an example, q(z|x): deterministic; gaussian (always in a VAE); "
-        "or universal, where the encoder also receives noise.",
-        choices=("deterministic", "gaussian", "universal"),
-    )
-    input_noise: float = _setting(
-        0.0,
-        "Standard deviation of the noise on the encoder's input in training, where pixels are in "
-        "[0, 1]; the paper's is 0.3.",
-        low=0,
-    )
-    discriminator_noise: float = _setting(
-        0.2, "Standard deviation of the noise on the discriminators' inputs in training.", low=0
-    )
-    average: float = _setting(
-        0.995,
+    average: float = _model(
+        defaults.AVERAGE,
         "Decay of the moving average of the weights that evaluation and export use. 0: the "
         "weights themselves.",
         low=0,
         high=0.99999,
     )
 
-    style_adversary: str = _setting(
-        "conditional",
-        "Which styles have to look like samples of the prior, where there are classes or clusters: "
-        "conditional, those of each, so that the style can't tell it; marginal, all together (the "
-        "paper's).",
-        choices=("conditional", "marginal"),
+    pixel_loss: str = _loss(
+        defaults.PIXEL_LOSS, "The reconstruction loss of images.", choices=defaults.PIXEL_LOSSES
+    )
+    reconstruction_weight: float = _loss(
+        defaults.RECONSTRUCTION_WEIGHT,
+        "Weight of the reconstruction loss, a mean over pixels. 784 makes it the paper's sum on "
+        "MNIST.",
+        low=0,
+    )
+    adversarial_weight: float = _loss(
+        defaults.ADVERSARIAL_WEIGHT,
+        "Weight of the adversarial losses. With SGD a weight acts as a factor on the learning rate "
+        "of a phase.",
+        low=0,
+    )
+    classification_weight: float = _loss(
+        defaults.CLASSIFICATION_WEIGHT, "Weight of the classification loss.", low=0
+    )
+    agreement_weight: float = _loss(
+        defaults.AGREEMENT_WEIGHT,
+        "Weight of the mutual information of the classes or clusters of two views of an image. 0: "
+        "the paper's losses alone.",
+        low=0,
+    )
+    input_noise: float = _loss(
+        defaults.INPUT_NOISE,
+        "Standard deviation of the noise on the encoder's input in training, where pixels are in "
+        "[0, 1]. The paper's is 0.3.",
+        low=0,
+    )
+    discriminator_noise: float = _loss(
+        defaults.DISCRIMINATOR_NOISE,
+        "Standard deviation of the noise on the discriminators' inputs in training.",
+        low=0,
     )
 
-    update: str = _setting(
-        "joint",
-        "sequential: the paper's order, a pass and an optimizer for each phase. joint: one "
-        "encoder pass for all.",
-        choices=("joint", "sequential"),
-    )
-    updates: int = _setting(6000, "How many minibatches to train on.", low=1)
-    evaluate_every: int = _setting(
+    steps: int = _training(6000, "How many minibatches to train on.", brief=True, low=1)
+    evaluate_every: int = _training(
         200,
-        "Validate, log and write a checkpoint after each so many updates; divides --updates.",
+        "Validate, log and write a checkpoint after each so many steps; divides --steps.",
+        brief=True,
         low=1,
     )
-    batch_size: int = _setting(100, "Unlabelled images in a minibatch.", low=1)
-    labelled_batch_size: int = _setting(
-        50, "Labelled images in a minibatch, for models that use labels.", low=1
+    batch_size: int = _training(100, "Unlabelled images in a minibatch.", brief=True, low=1)
+    labelled_batch_size: int = _training(
+        50, "Labelled images in a minibatch, for models that learn from few labels.", low=1
     )
-    optimizer: str = _setting("adam", "The optimizer of every phase.", choices=("adam", "sgd"))
-    learning_rate: float = _setting(0.001, "The learning rate at the start.", low=1e-9, high=100)
-    momentum: float = _setting(0.5, "Adam's beta_1, or the momentum of SGD.", low=0, high=0.9999)
-    adversarial_momentum: float = _setting(
+    optimizer: str = _training("adam", "The optimizer of every phase.", choices=("adam", "sgd"))
+    learning_rate: float = _training(
+        0.001, "The learning rate at the start.", brief=True, low=1e-9, high=100
+    )
+    momentum: float = _training(0.5, "Adam's beta_1, or the momentum of SGD.", low=0, high=0.9999)
+    adversarial_momentum: float = _training(
         0.5,
         "The same for the adversarial phases; in joint updates for the discriminators.",
         low=0,
         high=0.9999,
     )
-    schedule: str = _setting(
+    schedule: str = _training(
         "cosine",
         "The learning rate over the run: constant; cosine, down to zero; or steps, the paper's, a "
-        "tenth after 30,000 and again after 600,000 updates (epochs 50 and 1000 of MNIST).",
+        "tenth after 30,000 and again after 600,000 steps (epochs 50 and 1000 of MNIST).",
         choices=("constant", "cosine", "steps"),
     )
-    pixel_loss: str = _setting(
-        "cross_entropy",
-        "What the reconstruction loss of images is: cross_entropy or squared_error.",
-        choices=("cross_entropy", "squared_error"),
+    update_rule: str = _training(
+        defaults.UPDATE_RULE,
+        "How phases become optimizer steps. sequential: the paper's order, a pass and an optimizer "
+        "for each phase. joint: one encoder pass for all.",
+        choices=defaults.UPDATE_RULES,
     )
-    reconstruction_weight: float = _setting(
-        3.0,
-        "Weight of the reconstruction loss, a mean over pixels (784 makes it the paper's sum on "
-        "MNIST).",
-        low=0,
-    )
-    adversarial_weight: float = _setting(
-        1.0,
-        "Weight of the adversarial losses. With SGD a weight acts as a factor on the learning rate "
-        "of a phase.",
-        low=0,
-    )
-    classification_weight: float = _setting(1.0, "Weight of the classification loss.", low=0)
-    agreement_weight: float = _setting(
-        1.0,
-        "Weight of the agreement of two random views of an image on its class or cluster. 0: the "
-        "paper's losses alone.",
-        low=0,
+    steps_per_execution: int = _training(
+        1, "Steps in one call of the compiled function; divides --evaluate_every.", low=1
     )
 
-    parzen_samples: int = _setting(
+    parzen_samples: int = _results(
         0,
         "Estimate the log-likelihood of the test images by a Parzen window on so many samples of "
         "the model (the paper: 10000). 0: don't.",
         low=0,
     )
-
-    version: int = _setting(
+    export_dir: str = _results(
+        "saved_models",
+        "The model base: exports go to <export_dir>/<name>/<version>.",
+        brief=True,
+    )
+    version: int = _results(
         0, "The version that --mode=promote makes stable. 0: the newest, the canary.", low=0
     )
-    precision: str = _setting(
+    precision: str = _results(
         ",".join(PRECISIONS),
         "What --mode=convert makes, with commas between them: float32, float16, dynamic (weights "
         "of 8 bits), int8 (all of 8 bits, calibrated on training examples).",
         pattern=rf"({'|'.join(PRECISIONS)})(,({'|'.join(PRECISIONS)}))*",
     )
 
-    strategy: str = _setting(
-        "auto",
-        "single: one device. mirrored: a replica on every GPU. auto: mirrored with two GPUs or "
-        "more.",
-        choices=("auto", "single", "mirrored"),
-    )
-
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             _check(field, getattr(self, field.name))
-        if self.updates % self.evaluate_every:
-            raise errors.UserError(
-                f"--updates: expected a multiple of --evaluate_every={self.evaluate_every}. "
-                f"Received: {self.updates}"
-            )
+        for name, default in _own_defaults(self.model).items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, default)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Raises a UserError where settings do not go with each other."""
+        for name, divisor in (
+            ("steps", "evaluate_every"),
+            ("evaluate_every", "steps_per_execution"),
+        ):
+            value, by = getattr(self, name), getattr(self, divisor)
+            if value % by:
+                raise errors.UserError(
+                    f"--{name}: expected a multiple of --{divisor}={by}. Received: {value}"
+                )
         if self.mode == "compare" and not self.runs:
             raise errors.UserError("--mode=compare: expected --runs=<directory>,<directory>")
         if self.mode in ON_A_RUN and not self.run_dir:
             raise errors.UserError(
                 f"--mode={self.mode}: expected --run_dir=<the directory of a finished run>"
             )
-        if self.labels == 0 and self.model in models.NEED_LABELS:
+        learns = models.VARIANTS[self.model].labels
+        if self.labels == 0 and learns != "none":
             raise errors.UserError(
                 f"--labels=0: --model={self.model} learns from labels; give it some"
             )
+        if self.labels and learns == "none":
+            raise errors.UserError(
+                f"--labels={self.labels}: --model={self.model} learns from none. Expected: 0"
+            )
+        for field in dataclasses.fields(self):
+            if field.name in unused(self.model) and getattr(self, field.name) != field.default:
+                raise errors.UserError(not_used(field.name, getattr(self, field.name), self.model))
 
     def smoke(self) -> "Config":
-        """A try of these settings that takes well under a minute: little data, few updates."""
+        """A try of these settings that takes well under a minute: little data, few steps.
+
+        A data set that may have to be downloaded is replaced; a file, a folder or what is in
+        --data_dir is not.
+        """
+        own = self.data_dir or pathlib.Path(self.dataset).exists()
+        small: dict[str, Any] = {}
+        if not own:
+            small = {"dataset": "mnist_5k", "labels": self.labels and min(self.labels, 1000)}
         return dataclasses.replace(
             self,
-            dataset="mnist_5k",
-            data_dir="",
-            labels=min(self.labels, 1000),
-            updates=20,
+            **small,
+            steps=20,
             evaluate_every=10,
+            steps_per_execution=1,
             parzen_samples=min(self.parzen_samples, 100),
         )
 
@@ -259,7 +360,7 @@ class Config:
         Raises:
             UserError: the file is not readable, or has a setting that this version doesn't know.
         """
-        types = {field.name: field.type for field in dataclasses.fields(cls)}
+        types = {field.name: flag_type(field) for field in dataclasses.fields(cls)}
         try:
             lines = path.read_text(encoding="utf-8").split("\n")
             pairs = [
@@ -275,12 +376,16 @@ class Config:
         """The command that repeats this run: the settings that are not the default, as flags."""
         return " ".join(["python -m keras_aae.launch", *self._flags(all_of_them=False)])
 
-    def _flags(self, all_of_them=True):
+    def _flags(self, all_of_them: bool = True) -> list[str]:
+        """The settings that the model uses as flags, or those that are not the default."""
+        unsaid = {"mode", "runs", "run_dir", *unused(self.model)}
+        own = _own_defaults(self.model)
         return [
             f"--{field.name}={getattr(self, field.name)}"
             for field in dataclasses.fields(self)
-            if field.name not in ("mode", "runs", "run_dir")
-            and (all_of_them or getattr(self, field.name) != field.default)
+            if field.name not in unsaid
+            and getattr(self, field.name) is not None
+            and (all_of_them or getattr(self, field.name) != own.get(field.name, field.default))
         ]
 
     def differences(self, other: "Config") -> list[str]:
@@ -292,31 +397,56 @@ class Config:
         ]
 
 
-def default_run_dir(name: str, now) -> pathlib.Path:
-    """`runs/<name>-<time>` for a `datetime.datetime`."""
-    return pathlib.Path("runs") / f"{name}-{now:%Y%m%d-%H%M%S}"
+def _own_defaults(model: str) -> dict[str, Any]:
+    """The defaults that depend on the variant."""
+    usual = {"style_size": defaults.STYLE_SIZE, "prior": defaults.PRIOR}
+    return {**usual, **models.VARIANTS[model].defaults}
 
 
-def _check(field, value):
+def flag_type(field: dataclasses.Field) -> type:
+    """The type of a setting: str, int or float."""
+    assert isinstance(field.type, type)
+    return field.type
+
+
+def unused(model: str) -> frozenset[str]:
+    """The settings that a variant doesn't use."""
+    variant = models.VARIANTS[model]
+    settings = _MODEL_SETTINGS - variant.settings
+    if variant.labels != "few":
+        settings |= {"labelled_batch_size"}
+    if "adversarial_weight" not in variant.settings:
+        settings |= {"adversarial_momentum"}
+    return settings
+
+
+def not_used(name: str, value: Any, model: str) -> str:
+    """The message for a setting that is given to a variant that doesn't use it."""
+    users = ", ".join(each for each in models.NAMES if name not in unused(each))
+    return f"--{name}={value}: --model={model} doesn't use it. Those that do: {users}"
+
+
+def _check(field: dataclasses.Field, value: Any) -> None:
     """Raises a UserError where `value` is not allowed for the dataclass field."""
     expected = _expected(field, value)
     if expected:
         raise errors.UserError(f"--{field.name}: expected {expected}. Received: {value!r}")
 
 
-def _expected(field, value):
+def _expected(field: dataclasses.Field, value: Any) -> str:
     """What was expected, in words, where `value` breaks the field's rule; else an empty string."""
     rule = field.metadata
-    number = field.type in (int, float)
-    if not isinstance(value, (int, float) if field.type is float else field.type) or isinstance(
-        value, bool
-    ):
-        return f"a value of type {field.type.__name__}"
+    if value is None and field.default is None:
+        return ""
+    kind = flag_type(field)
+    types: Any = (int, float) if kind is float else kind
+    if not isinstance(value, types) or isinstance(value, bool):
+        return f"a value of type {kind.__name__}"
     if rule["choices"] and value not in rule["choices"]:
         return "one of " + ", ".join(rule["choices"])
     if rule["pattern"] and not re.fullmatch(rule["pattern"], value):
         return f"text like {rule['pattern']}"
-    if not number:
+    if kind is str:
         return "text on one line" if "\n" in value else ""
     if not math.isfinite(value):
         return "a finite number"

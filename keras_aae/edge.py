@@ -6,6 +6,7 @@ No TensorFlow is imported.
 """
 
 import argparse
+from collections.abc import Iterator
 from collections.abc import Sequence
 import pathlib
 import sys
@@ -58,19 +59,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _lines(given):
+def _lines(given: argparse.Namespace) -> Iterator[str]:
     """A line for each image: its file, its class, and the three most probable ones."""
     model = litert.Model(given.model)
     if model.use not in ("classify", "cluster") or len(model.inputs.get("image", ())) != 4:
-        raise errors.UserError(f"{given.model}: tells no class of images, its use is {model.use}")
+        raise errors.UserError(
+            f"{given.model}: expected a classify or cluster file for images. Received: {model.use}"
+        )
     names = pathlib.Path(given.model).with_name("classes.txt")
-    told = "class" if model.use == "classify" else "cluster"
+    predicted = "class" if model.use == "classify" else "cluster"
     known = names.read_text(encoding="utf-8").splitlines() if names.exists() else []
     for path in given.images:
         image = read_image(path, model.inputs["image"][1:], given.invert)
-        probabilities = model(image=image)[f"{told}_probabilities"][0]
+        probabilities = model(image=image)[f"{predicted}_probabilities"][0]
         best = np.argsort(-probabilities)[:3]
-        named = [known[i] if told == "class" and i < len(known) else str(i) for i in best]
+        named = [known[i] if predicted == "class" and i < len(known) else str(i) for i in best]
         shares = [f"{name} {probabilities[i]:.1%}" for name, i in zip(named, best, strict=True)]
         yield f"{path}: {named[0]} ({', '.join(shares)})"
 

@@ -1,25 +1,29 @@
 """One run from its settings to its results: train, evaluate, draw, report, export."""
 
 from collections.abc import Mapping
-import datetime
 import io
 import os
 import pathlib
 import platform
+from typing import Any
 
 import keras
+from matplotlib import figure as figure_lib
 import tensorflow as tf
 
-import keras_aae
 from keras_aae import config as config_lib
 from keras_aae import data
 from keras_aae import errors
 from keras_aae import evaluation
 from keras_aae import models
+from keras_aae import version
+from keras_aae.data import sources
+from keras_aae.data import splits
 from keras_aae.deployment import conversion
 from keras_aae.deployment import export
 from keras_aae.deployment import model_base
 from keras_aae.evaluation import likelihood
+from keras_aae.models import autoencoder
 from keras_aae.models import observation
 from keras_aae.reporting import comparison
 from keras_aae.reporting import gallery
@@ -29,7 +33,7 @@ from keras_aae.training import loop
 from keras_aae.training import run_directory
 from keras_aae.training import runtime
 
-_STEPS = [30_000, 600_000]  # Updates at which the paper's schedule divides the rate by ten.
+_STEPS = [30_000, 600_000]  # Steps at which the paper's schedule divides the rate by ten.
 
 
 def run(config: config_lib.Config) -> dict:
@@ -45,149 +49,217 @@ def run(config: config_lib.Config) -> dict:
         UserError: the data, the run directory or a setting is at fault.
     """
     if config.mode in ("promote", "versions"):
-        _serve(config)
+        _list_versions(config)
         return {}
-    name = "comparison" if config.mode == "compare" else config.name
-    path = config.run_dir or config_lib.default_run_dir(name, datetime.datetime.now())
-    directory = run_directory.RunDirectory(path)
     if config.mode == "compare":
+        directory = _directory(config, "comparison")
         print(f"comparison {comparison.compare(config.runs.split(','), directory)}")
         return {}
-    with directory.claim(config):
-        results = directory.read_results()
-        if config.mode == "train" and results and results["updates"] == config.updates:
-            print(f"{directory.path}: this run is finished; nothing to train.")
-        else:
-            try:
-                results = _run(config, directory, results)
-            except KeyboardInterrupt as error:
-                again = f"{config.command()} --mode={config.mode} --run_dir={directory.path}"
-                raise errors.UserError(
-                    f"interrupted. To go on from the last checkpoint: {again}"
-                ) from error
-    _tell(results, directory)
+    results = {
+        "train": _train,
+        "evaluate": _evaluate_again,
+        "export": _export_again,
+        "convert": _convert,
+    }[config.mode](config)
     return results
 
 
-def _serve(config):
+def _directory(config: config_lib.Config, name: str) -> run_directory.RunDirectory:
+    if config.run_dir:
+        return run_directory.RunDirectory(config.run_dir)
+    return run_directory.RunDirectory.new(name)
+
+
+def _list_versions(config: config_lib.Config) -> None:
     """Promotes a version where that is asked for, and lists all of them."""
     base = pathlib.Path(config.export_dir)
     if config.mode == "promote":
         model_base.promote(base, config.name, config.version)
-    for version in model_base.versions(base):
-        print(f"{version.name:<24}{version.number:>4}  {', '.join(version.labels)}".rstrip())
+    for each in model_base.versions(base):
+        print(f"{each.name:<24}{each.number:>4}  {', '.join(each.labels)}".rstrip())
 
 
-def _run(config, directory, results):
-    """Trains where that is asked for, then makes what the mode asks for from the trained model."""
-    if config.mode == "train":
-        dataset, model, checkpoints = _prepare(config, directory)
-        loop.train(model, dataset, config, directory, checkpoints)
-    else:
-        dataset, model, checkpoints = restore(config, directory)
-    evaluator = evaluation.Evaluator(model)
-    if config.mode in ("train", "evaluate") or not results:
-        kept = {key: (results or {}).get(key) for key in ("export", "edge")}
-        results = (
-            _describe(config, dataset, model, checkpoints)
-            | _evaluate(config, evaluator, dataset, directory)
-            | kept
-        )
-    if config.mode in ("train", "export"):
-        base_path = pathlib.Path(config.export_dir) / config.name
-        about = {**results, "settings": vars(config)}
-        results["export"] = export.export(model, base_path, about).as_posix()
-    if config.mode == "convert":
-        saved_model = exported(results)
-        precisions = config.precision.split(",")
-        results["edge"] = conversion.convert(model, saved_model, dataset, precisions, directory)
-        print(conversion.table(results["edge"]))
-    rows = directory.read_metrics(results["updates"])
-    _show(config, results, gallery.draw(evaluator, dataset, results, rows), directory)
-    directory.write_results(results)
+# The modes that work on a run
+
+
+def _train(config: config_lib.Config) -> dict:
+    """Trains to the end, unless that is done, and leaves behind all that a run leaves."""
+    if config.run_dir:
+        directory = run_directory.RunDirectory(config.run_dir)
+        directory.check(config)
+        results = directory.read_results()
+        if results and results["export"] and results["steps"] == config.steps:
+            print(f"{directory.path}: this run is finished; nothing to train.")
+            _print_results(results, directory)
+            return results
+    dataset = load_data(config)
+    _check_parzen(config, dataset)
+    model = build_model(config, dataset)
+    loop.minibatches(dataset, config).check(model.distribute_strategy.num_replicas_in_sync)
+    # Only now, when all that can be refused was, does the run get its directory.
+    directory = _directory(config, config.name)
+    with directory.claim(config):
+        try:
+            checkpoints = checkpoints_lib.Checkpoints(model, directory)
+            loop.train(model, dataset, config, directory, checkpoints)
+            results = _finish(config, model, dataset, directory, checkpoints)
+        except KeyboardInterrupt as error:
+            raise _interrupted(config, directory) from error
+    _print_results(results, directory)
     return results
 
 
-def _prepare(config, directory):
-    """The data of a run, its new model, and its checkpoints."""
-    dataset = data.load(
-        config.dataset,
-        data_dir=config.data_dir,
-        labels=config.labels,
-        validation=config.validation,
-        seed=config.seed,
-    )
+def _finish(
+    config: config_lib.Config,
+    model: autoencoder.Autoencoder,
+    dataset: data.Dataset,
+    directory: run_directory.RunDirectory,
+    checkpoints: checkpoints_lib.Checkpoints,
+) -> dict:
+    """Keeps the trained model, evaluates it, draws, exports and reports."""
+    directory.save_model(model, dataset)
+    results = _results(config, model, dataset, directory, checkpoints)
+    _draw(config, model, dataset, results, directory)
+    # What was measured is there before the export begins, whatever becomes of that.
+    directory.write_results(results)
+    return _export(config, model, results, directory)
+
+
+def _evaluate_again(config: config_lib.Config) -> dict:
+    """Evaluates, draws and reports a finished run again; needs its data."""
+    directory = run_directory.RunDirectory(config.run_dir)
+    dataset = load_data(config)
+    _check_parzen(config, dataset)
     model = build_model(config, dataset)
-    return dataset, model, checkpoints_lib.Checkpoints(model, directory)
-
-
-def restore(config: config_lib.Config, directory: run_directory.RunDirectory):
-    """The data of a run, its model as the last checkpoint has it, and its checkpoints.
-
-    Raises:
-        UserError: there is no checkpoint, or the data is not there.
-    """
-    dataset, model, checkpoints = _prepare(config, directory)
+    checkpoints = checkpoints_lib.Checkpoints(model, directory)
     if not checkpoints.restore():
         raise errors.UserError(
             f"--run_dir={directory.path}: no checkpoint to go on from; train first"
         )
-    return dataset, model, checkpoints
+    with directory.claim(config):
+        try:
+            before = directory.read_results() or {}
+            results = _results(config, model, dataset, directory, checkpoints)
+            results |= {key: before.get(key) for key in ("export", "edge")}
+            _draw(config, model, dataset, results, directory)
+            _report(config, results, directory)
+        except KeyboardInterrupt as error:
+            raise _interrupted(config, directory) from error
+    _print_results(results, directory)
+    return results
 
 
-def exported(results: Mapping) -> pathlib.Path:
-    """The SavedModel that a run has exported.
+def _export_again(config: config_lib.Config) -> dict:
+    """Exports a finished run again."""
+    directory = run_directory.RunDirectory(config.run_dir)
+    model, results = directory.load_model(), _finished_results(directory)
+    with directory.claim(config):
+        results = _export(config, model, results, directory)
+    _print_results(results, directory)
+    return results
 
-    Args:
-        results: What its `results.json` holds.
+
+def _convert(config: config_lib.Config) -> dict:
+    """Makes the files for the edge of a finished run's export."""
+    directory = run_directory.RunDirectory(config.run_dir)
+    model, results = directory.load_model(), _finished_results(directory)
+    with directory.claim(config):
+        precisions = config.precision.split(",")
+        examples = directory.load_examples()
+        results["edge"] = conversion.convert(model, examples, precisions, directory)
+        _report(config, results, directory)
+    print(conversion.table(results["edge"]))
+    _print_results(results, directory)
+    return results
+
+
+def _finished_results(directory: run_directory.RunDirectory) -> dict:
+    results = directory.read_results()
+    if results is None:
+        raise errors.UserError(
+            f"--run_dir={directory.path}: no results; --mode=evaluate makes them again"
+        )
+    return results
+
+
+def _interrupted(
+    config: config_lib.Config, directory: run_directory.RunDirectory
+) -> errors.UserError:
+    again = f"{config.command()} --mode={config.mode} --run_dir={directory.path}"
+    return errors.UserError(f"interrupted. To go on from the last checkpoint: {again}")
+
+
+# Data and model
+
+
+def load_data(config: config_lib.Config) -> data.Dataset:
+    """The data of a run, split.
 
     Raises:
-        UserError: there is none, or it is gone.
+        UserError: it is not there, damaged, or doesn't fit the settings.
     """
-    path = results["export"]
-    if not path or not (pathlib.Path(path) / "saved_model.pb").exists():
-        raise errors.UserError(f"{path or 'this run'}: no SavedModel there; --mode=export first")
-    return pathlib.Path(path)
+    raw = sources.read(config.dataset, config.data_dir)
+    labels, learns = config.labels, models.VARIANTS[config.model].labels
+    if learns != "none" and not raw.classes:
+        raise errors.UserError(
+            f"--dataset={config.dataset}: has no labels, and --model={config.model} learns from "
+            "them"
+        )
+    if labels is None:
+        few = config_lib.LABELS_PER_CLASS * len(raw.classes)
+        labels = {"none": 0, "few": few, "all": -1}[learns]
+    return splits.split(raw, labels=labels, validation=config.validation, seed=config.seed)
 
 
-def _show(config, results, figures, directory):
-    """Writes the figures and the report."""
-    images = {}
-    for name, figure in figures.items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, dpi=110)
-        images[name] = buffer.getvalue()
-        directory.write(f"figures/{name}.png", images[name])
-    directory.write("report.html", report.render(config, results, images))
+def _check_parzen(config: config_lib.Config, dataset: data.Dataset) -> None:
+    images = len(dataset.input_shape) == 3
+    if config.parzen_samples and not (images and len(dataset.test.x)):
+        raise errors.UserError("--parzen_samples: expected a data set of images with test images")
 
 
-def build_model(config: config_lib.Config, dataset: data.Dataset):
-    """The compiled model of a run, on the devices of its strategy."""
-    seen = observation.of(dataset.train.x, config.pixel_loss)
-    with runtime.get(config.strategy).scope():
+def build_model(config: config_lib.Config, dataset: data.Dataset) -> autoencoder.Autoencoder:
+    """The compiled model of a run, on the devices of its strategy.
+
+    Raises:
+        UserError: the settings don't fit the data or each other.
+    """
+    model_class = models.get(config.model)
+    settings = models.VARIANTS[config.model].settings - {"pixel_loss"}
+    arguments = {name: getattr(config, name) for name in settings}
+    if model_class.prediction == "class" or models.VARIANTS[config.model].labels != "none":
+        arguments["num_classes"] = len(dataset.classes)
+    with runtime.strategy(config.strategy, config.steps_per_execution).scope():
         try:
-            model = models.build(config, dataset.input_shape, len(dataset.classes), seen)
+            model = model_class(
+                dataset.input_shape,
+                observation=observation.of(dataset.train.x, config.pixel_loss),
+                class_names=dataset.classes,
+                seed=config.seed,
+                **arguments,
+            )
         except ValueError as error:
             raise errors.UserError(
                 f"--model={config.model} on --dataset={config.dataset}: {error}"
             ) from error
         model.compile(
-            _optimizer(config, config.momentum), _optimizer(config, config.adversarial_momentum)
+            _optimizer(config, config.momentum),
+            _optimizer(config, config.adversarial_momentum),
+            steps_per_execution=config.steps_per_execution,
         )
     return model
 
 
-def _optimizer(config, momentum):
+def _optimizer(config: config_lib.Config, momentum: float) -> keras.optimizers.Optimizer:
     if config.optimizer == "sgd":
         return keras.optimizers.SGD(_schedule(config), momentum=momentum)
     return keras.optimizers.Adam(_schedule(config), beta_1=momentum)
 
 
-def _schedule(config):
-    """The learning rate, which may be a function of the update."""
+def _schedule(config: config_lib.Config) -> Any:
+    """The learning rate, which may be a function of the step."""
     rate = config.learning_rate
     if config.schedule == "cosine":
-        return keras.optimizers.schedules.CosineDecay(rate, config.updates)
+        return keras.optimizers.schedules.CosineDecay(rate, config.steps)
     if config.schedule == "steps":
         return keras.optimizers.schedules.PiecewiseConstantDecay(
             _STEPS, [rate, rate / 10, rate / 100]
@@ -195,66 +267,133 @@ def _schedule(config):
     return rate
 
 
-def _describe(config, dataset, model, checkpoints):
+# Results
+
+
+def _results(
+    config: config_lib.Config,
+    model: autoencoder.Autoencoder,
+    dataset: data.Dataset,
+    directory: run_directory.RunDirectory,
+    checkpoints: checkpoints_lib.Checkpoints,
+) -> dict:
+    """What `results.json` holds, before the export; see docs/RESULTS.md."""
+    return {
+        **_description(config, dataset, model, float(checkpoints.seconds.numpy())),
+        **_numbers(config, evaluation.Evaluator(model), dataset, directory),
+        "export": None,
+        "edge": None,
+    }
+
+
+def _description(
+    config: config_lib.Config,
+    dataset: data.Dataset,
+    model: autoencoder.Autoencoder,
+    seconds: float,
+) -> dict:
     """What was trained, on what and how fast."""
-    updates, seconds = int(model.updates.numpy()), float(checkpoints.seconds.numpy())
-    batch = sum(model.batch_sizes(config).values())
+    step = int(model.step.numpy())
+    batch = sum(loop.batch_sizes(config).values())
+    learns = models.VARIANTS[config.model].labels != "none"
+    labels_given = int((dataset.train.y != data.UNLABELLED).sum()) if learns else 0
     return {
         "name": config.name,
         "model": config.model,
         "dataset": config.dataset,
+        "classes": list(dataset.classes),
         "seed": config.seed,
         "labels": config.labels,
-        "labels_given": int((dataset.train.y != data.UNLABELLED).sum()) if model.uses_labels else 0,
+        "labels_given": labels_given,
         "examples": {
             "train": len(dataset.train.x),
             "validation": len(dataset.validation.x),
             "test": len(dataset.test.x),
         },
-        "updates": updates,
+        "steps": step,
         "train_seconds": round(seconds, 2),
-        "images_per_second": round(updates * batch / seconds, 1),
+        "images_per_second": round(step * batch / seconds, 1),
         "machine": _machine(),
         "command": config.command(),
         "versions": {
-            "keras_aae": keras_aae.__version__,
+            "keras_aae": version.VERSION,
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
         },
     }
 
 
-def _machine():
+def _machine() -> str:
     gpus = len(tf.config.list_logical_devices("GPU"))
     return f"{platform.machine()}, {os.cpu_count()} cores, {gpus} GPUs"
 
 
-def _evaluate(config, evaluator, dataset, directory):
-    """The numbers of the held-out examples; see docs/RESULTS.md."""
-    has_test = len(dataset.test.x) > 0
-    held_out = dataset.test if has_test else dataset.validation
+def _numbers(
+    config: config_lib.Config,
+    evaluator: evaluation.Evaluator,
+    dataset: data.Dataset,
+    directory: run_directory.RunDirectory,
+) -> dict:
+    """The numbers of the held-out examples."""
+    validation, test = dataset.validation, dataset.test
+    has_test = len(test.x) > 0
     numbers = {
-        "validation": evaluator.evaluate(dataset.validation),
-        "test": evaluator.evaluate(dataset.test, dataset.validation) if has_test else None,
-        "prior_match": evaluator.prior_match(held_out),
-        "style_probe": evaluator.style_probe(dataset.validation, dataset.test)
-        if has_test
-        else None,
+        "validation": evaluator.evaluate(validation),
+        "test": evaluator.evaluate(test, validation) if has_test else None,
+        "prior_match": evaluator.prior_match(test if has_test else validation),
+        "style_probe": evaluator.style_probe(validation, test) if has_test else None,
     }
     if config.parzen_samples:
-        if len(dataset.input_shape) != 3 or not has_test:
-            raise errors.UserError(
-                "--parzen_samples: expected a data set of images with test images"
-            )
-        samples = config.parzen_samples
-        images = (dataset.validation, dataset.test)
         numbers["likelihood"] = likelihood.estimate(
-            evaluator.model, *images, samples, directory.path
+            evaluator.model, validation, test, config.parzen_samples, directory.path
         )
     return numbers
 
 
-def _tell(results, directory):
+def _draw(
+    config: config_lib.Config,
+    model: autoencoder.Autoencoder,
+    dataset: data.Dataset,
+    results: Mapping,
+    directory: run_directory.RunDirectory,
+) -> None:
+    """Writes the figures."""
+    rows = directory.read_metrics(results["steps"])
+    figures = gallery.draw(evaluation.Evaluator(model), dataset, results, rows)
+    for name, figure in figures.items():
+        directory.write(f"figures/{name}.png", _png(figure))
+
+
+def _png(figure: figure_lib.Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=110)
+    return buffer.getvalue()
+
+
+def _export(
+    config: config_lib.Config,
+    model: autoencoder.Autoencoder,
+    results: Mapping,
+    directory: run_directory.RunDirectory,
+) -> dict:
+    """Exports the model and reports; returns the results with the path of the export."""
+    base_path = pathlib.Path(config.export_dir) / config.name
+    about = {**results, "settings": vars(config)}
+    exported = {**results, "export": export.export(model, base_path, about).as_posix()}
+    _report(config, exported, directory)
+    return exported
+
+
+def _report(
+    config: config_lib.Config, results: Mapping, directory: run_directory.RunDirectory
+) -> None:
+    """Writes the report, with the figures that are there, and the results."""
+    images = directory.read_figures(list(report.CAPTIONS))
+    directory.write("report.html", report.render(config, results, images))
+    directory.write_results(results)
+
+
+def _print_results(results: Mapping, directory: run_directory.RunDirectory) -> None:
     """Prints where everything is; the test error comes last."""
     print(f"report     {directory.path / 'report.html'}")
     print(f"results    {directory.path / 'results.json'}")

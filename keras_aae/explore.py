@@ -9,7 +9,6 @@ The page is local: served to this machine alone, it asks nothing of any other.
 import argparse
 from collections.abc import Sequence
 import contextlib
-import dataclasses
 import functools
 from http import server
 import os
@@ -18,9 +17,8 @@ import sys
 import tempfile
 import webbrowser
 
-from keras_aae import config as config_lib
 from keras_aae import errors
-from keras_aae.data import sources
+from keras_aae.training import run_directory
 
 
 class _Handler(server.SimpleHTTPRequestHandler):
@@ -28,7 +26,7 @@ class _Handler(server.SimpleHTTPRequestHandler):
 
     extensions_map = {".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html"}
 
-    def log_message(self, format, *args):
+    def log_message(self, format: str, *args: object) -> None:
         """Keeps quiet."""
 
 
@@ -49,30 +47,30 @@ def serve(folder: pathlib.Path, port: int = 0) -> server.ThreadingHTTPServer:
         raise errors.UserError(f"--port={port}: can't be served on ({error})") from error
 
 
-def build(run_dir: str, data_dir: str, folder: pathlib.Path) -> None:
-    """Writes the page of a finished run to a folder.
+def build(run_dir: str, folder: pathlib.Path) -> None:
+    """Writes the page of a finished run to a folder; needs neither its data nor its export.
 
     Raises:
-        UserError: the run, its data or its export is not there, or the folder can't be written.
+        UserError: the run is not there or not finished, or the folder can't be written.
     """
-    config = config_lib.Config.from_flagfile(pathlib.Path(run_dir) / "config.cfg")
-    config = dataclasses.replace(config, data_dir=data_dir or config.data_dir)
-    sources.check(config.dataset, config.data_dir)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # These import TensorFlow, which takes seconds: only once there is something to show.
-    from keras_aae import experiment
-    from keras_aae.deployment import page
-    from keras_aae.training import run_directory
-
-    print(f"making the page of {run_dir} ...", flush=True)
-    packages = page.runtime()
     directory = run_directory.RunDirectory(run_dir)
+    directory.read_config()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # This imports TensorFlow, which takes seconds: only once there is something to show.
+    try:
+        from keras_aae.deployment import page
+    except ModuleNotFoundError as error:
+        raise errors.UserError(
+            f"{error.name} is not installed; pip install 'keras-aae[all]' brings all that training "
+            "needs"
+        ) from error
+
     results = directory.read_results()
     if not results:
         raise errors.UserError(f"--run_dir={run_dir}: not finished; train it to its end first")
-    saved_model = experiment.exported(results)
-    dataset, model, _ = experiment.restore(config, directory)
-    page.build(model, dataset, results, saved_model, packages, folder)
+    print(f"making the page of {run_dir} ...", flush=True)
+    packages = page.runtime()
+    page.build(directory.load_model(), directory.load_examples(), results, packages, folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,13 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--export_page", default="", help="write the page to this folder, for any web server"
     )
     parser.add_argument("--port", type=int, default=0, help="where to serve it; default: any")
-    parser.add_argument(
-        "--data_dir", default="", help="where TFDS has the data; default: the run's"
-    )
     given = parser.parse_args(arguments)
     try:
         if given.export_page:
-            build(given.run_dir, given.data_dir, pathlib.Path(given.export_page))
+            build(given.run_dir, pathlib.Path(given.export_page))
             print(f"page       {given.export_page}/index.html, for any web server")
         else:
             _show(given)
@@ -106,10 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _show(given):
+def _show(given: argparse.Namespace) -> None:
     """Serves the page, and opens the browser on it, until Ctrl-C."""
     with tempfile.TemporaryDirectory() as folder, serve(pathlib.Path(folder), given.port) as local:
-        build(given.run_dir, given.data_dir, pathlib.Path(folder))
+        build(given.run_dir, pathlib.Path(folder))
         address = f"http://127.0.0.1:{local.server_port}/"
         print(f"page       {address} (Ctrl-C ends it)", flush=True)
         webbrowser.open(address)

@@ -29,8 +29,9 @@ def writing(path: pathlib.Path, *more: type[Exception]) -> Iterator[None]:
         path: What is written.
         *more: Other exceptions that mean the same.
     """
+    expected: tuple[type[Exception], ...] = (OSError, *more)
     try:
         yield
-    except (OSError, *more) as error:
+    except expected as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:200]
         raise errors.UserError(f"{path}: not writable ({reason})") from error

@@ -64,7 +64,7 @@ def expand(
     return expanded
 
 
-def _flags_in(path):
+def _flags_in(path: pathlib.Path) -> list[str]:
     """The flags in a flagfile: its lines less blank ones and comments."""
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]

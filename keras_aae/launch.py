@@ -4,13 +4,14 @@
     python -m keras_aae.launch --flagfile=semisup.cfg --labels=1000 --seed=3
     python -m keras_aae.launch --mode=evaluate --run_dir=runs/semisup-20260101-120000
 
-A later flag wins over an earlier one.
+A later flag wins over an earlier one. A flagfile is found by its bare name among those that ship.
 """
 
 import dataclasses
 import os
-import pathlib
 import sys
+import textwrap
+from typing import Any
 
 from absl import app
 from absl import flags
@@ -19,23 +20,33 @@ from absl import logging
 from keras_aae import config as config_lib
 from keras_aae import errors
 from keras_aae import flagfiles
+from keras_aae import version
 from keras_aae.data import sources
+from keras_aae.training import run_directory
 
-_DEFINE = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float}
+_DEFINE: dict[type, Any] = {
+    str: flags.DEFINE_string,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+}
+_FIELDS = dataclasses.fields(config_lib.Config)
+_SMOKE = (
+    "Only try whether everything works: 20 steps, and mnist_5k in place of a data set that may "
+    "have to be downloaded."
+)
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines a flag for each setting of `config.Config`, and `--smoke`."""
-    for field in dataclasses.fields(config_lib.Config):
-        choices = field.metadata["choices"]
-        text = field.metadata["help"] + (f" One of: {', '.join(choices)}." if choices else "")
-        _DEFINE[field.type](field.name, field.default, text, flag_values=values)
-    flags.DEFINE_boolean(
-        "smoke",
-        False,
-        "Only try whether everything works: 20 updates on mnist_5k, with at most 1,000 labels.",
-        flag_values=values,
-    )
+    for field in _FIELDS:
+        define = _DEFINE[config_lib.flag_type(field)]
+        define(field.name, field.default, _help(field), flag_values=values)
+    flags.DEFINE_boolean("smoke", False, _SMOKE, flag_values=values)
+
+
+def _help(field: dataclasses.Field) -> str:
+    choices = field.metadata["choices"]
+    return field.metadata["help"] + (f" One of: {', '.join(choices)}." if choices else "")
 
 
 def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Config:
@@ -49,7 +60,7 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
         values: FlagValues with `define_flags` done.
 
     Raises:
-        UserError: a flag, a value or a flagfile is wrong.
+        UserError: a flag, a value or a flagfile is wrong, or the model doesn't use it.
     """
     try:
         positional = values([arguments[0], *flagfiles.expand(arguments[1:])])
@@ -59,16 +70,43 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
         raise errors.UserError(
             f"expected flags only, like --labels=100. Received: {positional[1]!r}"
         )
-    names = [field.name for field in dataclasses.fields(config_lib.Config)]
-    config = config_lib.Config(**{name: values[name].value for name in names})
-    if values.smoke:
-        config = config.smoke()
-    if config.mode not in config_lib.ON_A_RUN:
-        return config
-    kept = config_lib.Config.from_flagfile(pathlib.Path(config.run_dir) / "config.cfg")
-    return dataclasses.replace(
-        kept, **{name: values[name].value for name in names if values[name].present}
-    )
+    names = [field.name for field in _FIELDS]
+    given: dict[str, Any] = {name: values[name].value for name in names if values[name].present}
+    chosen: dict[str, Any] = {name: values[name].value for name in names}
+    config = config_lib.Config(**chosen)
+    if config.mode in config_lib.ON_A_RUN:
+        kept = run_directory.RunDirectory(config.run_dir).read_config()
+        return dataclasses.replace(kept, **given)
+    for name in given.keys() & config_lib.unused(config.model):
+        raise errors.UserError(config_lib.not_used(name, given[name], config.model))
+    return _smoke(config) if values.smoke else config
+
+
+def _smoke(config: config_lib.Config) -> config_lib.Config:
+    small = config.smoke()
+    if small.dataset != config.dataset:
+        print(f"--smoke: {small.dataset} in place of {config.dataset}", file=sys.stderr)
+    return small
+
+
+def help_text(full: bool) -> str:
+    """The settings in their groups: the most common ones, or all of them."""
+    lines = [__doc__, f"keras_aae {version.VERSION}"]
+    shown = [field for field in _FIELDS if full or field.metadata["brief"]]
+    for group in dict.fromkeys(field.metadata["group"] for field in shown):
+        lines += ["", group]
+        for field in (field for field in shown if field.metadata["group"] == group):
+            text = _help(field) if full else field.metadata["help"].split(". ")[0].rstrip(".")
+            default = "" if field.default in (None, "") else f" [{field.default}]"
+            lines.append(_wrapped(f"--{field.name}", text + default))
+    lines += ["", _wrapped("--smoke", _SMOKE), _wrapped("--flagfile", "Read flags from a file.")]
+    lines += [] if full else ["", "--helpfull shows every flag; --version the package's version."]
+    return "\n".join(lines)
+
+
+def _wrapped(flag: str, text: str) -> str:
+    indent = " " * 25
+    return textwrap.fill(f"  {flag:<22} {text}", 100, subsequent_indent=indent)
 
 
 def main(config: config_lib.Config) -> int:
@@ -76,10 +114,19 @@ def main(config: config_lib.Config) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow logs through absl, and app.run turns INFO on.
     logging.set_verbosity(logging.WARNING)
-    if config.mode in ("train", *config_lib.ON_A_RUN):
-        sources.check(config.dataset, config.data_dir)
-    # Imports TensorFlow, which takes seconds: only once the flags are right and the data is there.
-    from keras_aae import experiment
+    if config.run_dir and config.mode == "train":
+        run_directory.RunDirectory(config.run_dir).check(config)
+    try:
+        if config.mode in ("train", "evaluate"):
+            sources.check(config.dataset, config.data_dir)
+        # This imports TensorFlow, which takes seconds: only once the flags are right and the data
+        # is there.
+        from keras_aae import experiment
+    except ModuleNotFoundError as error:
+        raise errors.UserError(
+            f"{error.name} is not installed; pip install 'keras-aae[all]' brings all that training "
+            "needs"
+        ) from error
 
     experiment.run(config)
     return 0
@@ -87,6 +134,13 @@ def main(config: config_lib.Config) -> int:
 
 def run() -> None:
     """The `keras-aae` command."""
+    asked = set(sys.argv[1:])
+    if asked & {"-h", "-help", "--help", "--helpfull", "--helpshort"}:
+        print(help_text(full="--helpfull" in asked))
+        return
+    if "--version" in asked and len(asked) == 1:
+        print(f"keras_aae {version.VERSION}")
+        return
     define_flags(flags.FLAGS)
     try:
         app.run(main, flags_parser=lambda arguments: read_config(arguments, flags.FLAGS))

@@ -43,7 +43,7 @@ def bars_npz(tmp_path_factory):
 
 
 SMOKE = (
-    *("--labels=30", "--style_size=2", "--updates=6", "--evaluate_every=2"),
+    *("--labels=30", "--style_size=2", "--steps=6", "--evaluate_every=2"),
     *("--batch_size=12", "--labelled_batch_size=6"),
 )
 

@@ -1,4 +1,5 @@
 import dataclasses
+import inspect
 
 import pytest
 
@@ -18,7 +19,7 @@ from keras_aae import models
         ({"name": "../up"}, ["--name", "../up"]),
         ({"learning_rate": float("nan")}, ["--learning_rate", "finite", "nan"]),
         ({"validation": 1.0}, ["--validation", "at most 0.9"]),
-        ({"updates": 1000, "evaluate_every": 300}, ["--updates", "--evaluate_every=300", "1000"]),
+        ({"steps": 1000, "evaluate_every": 300}, ["--steps", "--evaluate_every=300", "1000"]),
         ({"mode": "export"}, ["--mode=export", "--run_dir"]),
         ({"labels": 0}, ["--labels=0", "--model=semisup"]),
         ({"mode": "convert"}, ["--mode=convert", "--run_dir"]),
@@ -61,13 +62,56 @@ def test_the_command_repeats_the_settings_that_are_not_the_default():
 def test_every_setting_has_help_and_a_plain_type():
     for field in dataclasses.fields(config.Config):
         assert field.metadata["help"].endswith("."), field.name
+        assert field.metadata["group"], field.name
         assert field.type in (str, int, float), field.name
 
 
-def test_models_that_need_labels_are_those_whose_class_uses_them():
-    assert {name for name in models.NAMES if models.get(name).uses_labels} == set(
-        models.NEED_LABELS
-    )
+@pytest.mark.parametrize("name", models.NAMES)
+def test_what_is_known_of_a_variant_is_what_its_class_says(name):
+    variant, cls = models.VARIANTS[name], models.get(name)
+    assert variant.labels == cls.labels
+    parameters = {}
+    for base in cls.__mro__:
+        if "__init__" in vars(base) and base.__module__.startswith("keras_aae"):
+            parameters = {**inspect.signature(base.__init__).parameters, **parameters}
+    names = {field.name for field in dataclasses.fields(config.Config)} - {"seed", "steps"}
+    # The loss of pixels is an argument of the observation.
+    assert variant.settings == (names & set(parameters)) | {"pixel_loss"}
+    own = config.Config(model=name)
+    for setting in variant.settings - {"pixel_loss"}:
+        assert getattr(own, setting) == parameters[setting].default, setting
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model": "vae", "agreement_weight": 5.0},
+        {"model": "vae", "posterior": "universal"},
+        {"model": "aae", "num_clusters": 3},
+        {"model": "aae", "labelled_batch_size": 10},
+        {"model": "vae", "adversarial_momentum": 0.1},
+        {"model": "clustering", "labels": 100},
+    ],
+)
+def test_a_setting_that_the_model_does_not_use_is_refused(settings):
+    name = next(key for key in settings if key != "model")
+    with pytest.raises(errors.UserError, match=f"--{name}=.*--model={settings['model']}"):
+        config.Config(**settings)
+
+
+def test_the_defaults_of_a_model_are_its_own():
+    own = config.Config(model="label_informed")
+    assert (own.prior, own.style_size) == ("gaussian_mixture", 2)
+    assert (config.Config().prior, config.Config().style_size) == ("gaussian", 10)
+
+
+def test_smoke_replaces_only_what_may_have_to_be_downloaded(tmp_path):
+    small = config.Config(dataset="mnist", labels=2000).smoke()
+    assert (small.dataset, small.labels, small.steps) == ("mnist_5k", 1000, 20)
+    own = config.Config(dataset=str(tmp_path), labels=2001).smoke()
+    assert (own.dataset, own.labels, own.steps) == (str(tmp_path), 2001, 20)
+    prepared = config.Config(dataset="svhn_cropped", data_dir="there").smoke()
+    assert prepared.dataset == "svhn_cropped"
 
 
 def test_flagfiles_are_found_by_name_from_anywhere_and_may_nest(tmp_path, monkeypatch):

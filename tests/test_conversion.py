@@ -30,9 +30,8 @@ def dataset():
 
 def convert(name, path, precisions=config_lib.PRECISIONS):
     model = make(name)
-    saved_model = export.export(model, path / "models")
     directory = run_directory.RunDirectory(path / "run")
-    rows = conversion.convert(model, saved_model, dataset(), precisions, directory)
+    rows = conversion.convert(model, dataset(), precisions, directory)
     return model, {(row["use"], row["precision"]): row for row in rows}
 
 
@@ -57,9 +56,8 @@ def test_int8_is_calibrated_on_every_class_of_sorted_examples(tmp_path, monkeypa
     monkeypatch.setattr(conversion, "_CALIBRATION", 3)
     monkeypatch.setattr(conversion, "_convert", stop)
     model, directory = make("aae"), run_directory.RunDirectory(tmp_path / "run")
-    saved_model = export.export(model, tmp_path / "models")
     dataset = data.Dataset(split, split, split, ("a", "b", "c"))
-    conversion.convert(model, saved_model, dataset, ("int8",), directory)
+    conversion.convert(model, dataset, ("int8",), directory)
     np.testing.assert_array_equal(calibrations[0]["image"], split.x[[0, 20, 40]])
 
 
@@ -92,7 +90,7 @@ def test_a_file_takes_any_batch(semisup):
 @pytest.mark.parametrize("name", ["supervised", "dimreduce_unsup", "label_informed"])
 def test_other_variants_convert_too(name, tmp_path):
     model, rows = convert(name, tmp_path, ["float32"])
-    told = {None: set(), "class": {"classify"}, "cluster": {"cluster"}}[model.tells]
+    told = {None: set(), "class": {"classify"}, "cluster": {"cluster"}}[model.prediction]
     assert set(rows) == {(use, "float32") for use in {"encode", "decode"} | told}
     assert all(row["largest_deviation"] < 1e-4 for row in rows.values())
 
@@ -170,7 +168,11 @@ def test_a_picture_is_classified_without_tensorflow(semisup, tmp_path):
     [
         ("gone.tflite", "fine.png", "gone.tflite: not a readable .tflite model"),
         ("random.tflite", "fine.png", "random.tflite: not a readable .tflite model"),
-        ("decode-float32.tflite", "fine.png", "tells no class of images, its use is decode"),
+        (
+            "decode-float32.tflite",
+            "fine.png",
+            "expected a classify or cluster file for images",
+        ),
         ("classify-float32.tflite", "gone.png", "gone.png: not a readable image"),
         ("classify-float32.tflite", "random.tflite", "random.tflite: not a readable image"),
         ("classify-float32.tflite", "cut.png", "cut.png: not a readable image"),

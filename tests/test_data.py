@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_aae import data
 from keras_aae import errors
+from keras_aae.data import splits
 
 
 def test_the_split_is_balanced_disjoint_and_drawn_from_the_seed(bars_npz):
@@ -74,9 +75,11 @@ def numbered(count, labelled):
     return data.Dataset(split, split, split, tuple("abc"))
 
 
-def rows(dataset, take):
+def rows(dataset, take, context=None):
     """The indices of the examples in each of the first batches."""
-    return [batch["x"][:, 0, 0, 0].numpy().tolist() for batch in dataset.take(take)]
+    return [
+        batch["x"][:, 0, 0, 0].numpy().tolist() for batch in dataset.batches(context).take(take)
+    ]
 
 
 def test_each_pass_has_every_example_once_in_a_new_order():
@@ -91,22 +94,22 @@ def test_each_pass_has_every_example_once_in_a_new_order():
 
 def test_labels_come_only_with_the_labelled_part():
     batches = data.minibatches(numbered(10, 4), batch_size=5, labelled_batch_size=2)
-    for batch in batches.take(4):
+    for batch in batches.batches().take(4):
         assert batch["y"][:5].numpy().tolist() == [-1] * 5
         assert batch["y"][5:].numpy().tolist() == batch["x"][5:, 0, 0, 0].numpy().tolist()
 
 
 def test_a_batch_may_be_all_labelled():
     batches = data.minibatches(numbered(10, 4), batch_size=0, labelled_batch_size=2)
-    for batch in batches.take(2):
+    for batch in batches.batches().take(2):
         assert batch["y"].numpy().tolist() == batch["x"][:, 0, 0, 0].numpy().tolist()
 
 
 def test_a_later_start_gives_the_batches_that_would_have_come():
     settings = {"seed": 3, "batch_size": 4, "labelled_batch_size": 2, "augment_shift": 1}
     dataset = numbered(10, 4)
-    whole = list(data.minibatches(dataset, **settings).take(6))
-    rest = list(data.minibatches(dataset, start=4, **settings).take(2))
+    whole = list(data.minibatches(dataset, **settings).batches().take(6))
+    rest = list(data.minibatches(dataset, start=4, **settings).batches().take(2))
     for expected, batch in zip(whole[4:], rest, strict=True):
         np.testing.assert_array_equal(expected["x"], batch["x"])
         np.testing.assert_array_equal(expected["y"], batch["y"])
@@ -116,7 +119,7 @@ def test_replicas_share_the_global_batch():
     settings = {"batch_size": 4, "labelled_batch_size": 2}
     context = tf.distribute.InputContext(num_replicas_in_sync=2)
     whole = rows(data.minibatches(numbered(12, 4), **settings), take=3)
-    parts = rows(data.minibatches(numbered(12, 4), context=context, **settings), take=6)
+    parts = rows(data.minibatches(numbered(12, 4), **settings), 6, context)
     joined = [
         first[:2] + second[:2] + first[2:] + second[2:]
         for first, second in zip(parts[::2], parts[1::2], strict=True)
@@ -127,7 +130,7 @@ def test_replicas_share_the_global_batch():
 def test_a_batch_that_does_not_divide_is_refused():
     context = tf.distribute.InputContext(num_replicas_in_sync=2)
     with pytest.raises(errors.UserError, match=r"--batch_size=5.*2 replicas"):
-        data.minibatches(numbered(10, 4), batch_size=5, context=context)
+        data.minibatches(numbered(10, 4), batch_size=5).batches(context)
 
 
 def test_a_labelled_batch_without_labels_is_refused():
@@ -141,6 +144,28 @@ def test_batches_are_mixed_even_where_the_data_is_sorted_by_class():
     split = data.Split(x, y)
     batches = data.minibatches(data.Dataset(split, split, split, ("a", "b")), batch_size=100)
     position = {one.tobytes(): index for index, one in enumerate(x)}
-    for batch in batches.take(10):
+    for batch in batches.batches().take(10):
         share = np.mean([position[one.tobytes()] < 500 for one in batch["x"].numpy()])
         assert 0.3 < share < 0.7
+
+
+def test_a_pass_is_as_many_steps_as_its_examples_take():
+    assert data.minibatches(numbered(10, 4), batch_size=3).steps_per_pass == 4
+    batches = data.minibatches(numbered(10, 4), batch_size=0, labelled_batch_size=2)
+    assert batches.steps_per_pass == 2
+
+
+def test_a_sample_of_a_dataset_is_kept_and_read_back(tmp_path, monkeypatch):
+    dataset = numbered(10, 4)
+    path = tmp_path / "examples.npz"
+    path.write_bytes(dataset.sample().to_bytes())
+    again = data.Dataset.read(path)
+    assert again.classes == tuple("abc")
+    for one, two in zip(dataset[:3], again[:3], strict=True):
+        np.testing.assert_array_equal(one.x, two.x)
+        np.testing.assert_array_equal(one.y, two.y)
+    monkeypatch.setattr(splits, "_KEPT_BYTES", 4 * 5)  # Five images of four bytes.
+    assert dataset.sample().train.x[:, 0, 0, 0].tolist() == [0, 2, 4, 6, 8]
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(errors.UserError, match=r"examples.npz: damaged"):
+        data.Dataset.read(path)

@@ -30,7 +30,6 @@ from keras_aae import errors
 from keras_aae import evaluation
 from keras_aae import explore
 from keras_aae import models
-from keras_aae.deployment import export
 from keras_aae.deployment import page
 
 SIDE = 12
@@ -65,7 +64,7 @@ def train(folder, dataset, *flags):
 
 @pytest.fixture(scope="module")
 def semisup(bars_npz, tmp_path_factory):
-    return train(tmp_path_factory.mktemp("semisup"), bars_npz, "--network=mlp", "--updates=60")
+    return train(tmp_path_factory.mktemp("semisup"), bars_npz, "--network=mlp", "--steps=60")
 
 
 @pytest.fixture(scope="module")
@@ -248,10 +247,9 @@ def test_clusters_of_coloured_images_are_told_and_named(browser, packages, tmp_p
     split = data.Split(images, labels)
     dataset = data.Dataset(split, split, split, ("low", "middle", "high"))
     model = models.get("clustering")((SIDE, SIDE, 3), num_clusters=4, network=SMALL)
-    saved_model = export.export(model, tmp_path / "models")
     results = {"name": "bars", "model": "clustering", "dataset": "bars", "labels_given": 0}
     folder = tmp_path / "page"
-    page.build(model, dataset, {**results, "test": None}, saved_model, packages, folder)
+    page.build(model, dataset, {**results, "test": None}, packages, folder)
     with Shown(browser, folder) as shown:
         shown.open("image.png", png(images[4]))
         answer = model.classify(images[4:5])
@@ -400,8 +398,9 @@ def test_without_npm_or_a_network_one_clear_line(tmp_path, monkeypatch):
         (lambda run: shutil.rmtree(run), "not the settings of a run"),
         (lambda run: (run / "results.json").unlink(), "not finished"),
         (lambda run: (run / "results.json").write_text("{"), "damaged"),
-        (lambda run: shutil.rmtree(run.parent / "models"), "--mode=export first"),
-        (lambda run: shutil.rmtree(run / "checkpoints"), "no checkpoint"),
+        (lambda run: (run / "model.keras").unlink(), "not finished, it has no model.keras"),
+        (lambda run: (run / "model.keras").write_bytes(b"PK"), "model.keras: not readable"),
+        (lambda run: (run / "examples.npz").write_bytes(b"PK"), "examples.npz: damaged"),
     ],
 )
 def test_a_run_that_lacks_something_gets_one_clear_line(
@@ -420,4 +419,4 @@ def test_feature_vectors_have_no_page(tmp_path):
     split = data.Split(*bars(10))
     dataset = data.Dataset(split, split, split, ("low", "middle", "high"))
     with pytest.raises(errors.UserError, match="expected a model of images"):
-        page.build(model, dataset, {}, tmp_path, tmp_path, tmp_path / "page")
+        page.build(model, dataset, {}, tmp_path, tmp_path / "page")

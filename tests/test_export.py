@@ -1,8 +1,10 @@
 """The contract of every model's SavedModel."""
 
 import json
+import multiprocessing
 import os
 import pathlib
+import subprocess
 
 from conftest import bars
 import numpy as np
@@ -14,6 +16,7 @@ from test_models import make
 from keras_aae import errors
 from keras_aae import models
 from keras_aae.deployment import export
+from keras_aae.deployment import model_base
 from keras_aae.models import observation
 
 # What a C++ server without Python or XLA refuses, and what would make answers depend on the past.
@@ -23,7 +26,7 @@ FORBIDDEN = {"PyFunc", "EagerPyFunc", "PyFuncStateless", "AssignVariableOp", "As
 @pytest.fixture(scope="module", params=models.NAMES)
 def exported(request, tmp_path_factory):
     """A model and its loaded export."""
-    model = make(request.param)
+    model = make(request.param, class_names=("a", "b", "c"))
     path = export.export(model, tmp_path_factory.mktemp("models") / request.param)
     loaded = tf.saved_model.load(str(path))
     loaded.path = str(path)
@@ -42,12 +45,12 @@ def test_signatures_equal_the_model_at_any_batch_size(exported, count):
     code = call(loaded, "encode", image=images)
     for part, value in model.encode(images).items():
         np.testing.assert_allclose(code[part], value, atol=1e-6)
-    whole = {**code, **model.condition(tf.constant(labels))}
+    whole = {**code, **model.label_code(tf.constant(labels))}
     whole = {part: whole[part] for part in model.parts}
     decoded = call(loaded, "decode", **whole)
     assert decoded["image"].shape == (count, *SHAPE)
     np.testing.assert_allclose(decoded["image"], expected, atol=1e-6)
-    given = {"label": labels} if len(model.inferred) < len(model.parts) else {}
+    given = {"label": labels} if len(model.encoder_parts) < len(model.parts) else {}
     again = call(loaded, "reconstruct", image=images, **given)
     np.testing.assert_allclose(again["image"], expected, atol=1e-6)
 
@@ -70,15 +73,17 @@ def test_the_default_classifies_where_there_are_classes(exported):
     model, loaded = exported
     images, _ = bars(4)
     answer = call(loaded, "serving_default", image=images)
-    if not model.tells:
-        assert set(answer) == set(model.inferred)
+    if not model.prediction:
+        assert set(answer) == set(model.encoder_parts)
         return
     code = call(loaded, "encode", image=images)
-    assert set(answer) == {model.tells, f"{model.tells}_probabilities"} | set(code)
+    assert set(answer) == {model.prediction, f"{model.prediction}_probabilities"} | set(code)
     for part, value in code.items():
         np.testing.assert_allclose(answer[part], value, atol=1e-6)
-    assert answer[model.tells].dtype == tf.int32
-    np.testing.assert_array_equal(answer[model.tells], model.classify(images)[model.tells])
+    assert answer[model.prediction].dtype == tf.int32
+    np.testing.assert_array_equal(
+        answer[model.prediction], model.classify(images)[model.prediction]
+    )
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
@@ -100,14 +105,14 @@ def test_floats_in_0_to_1_are_taken_like_bytes(exported, count):
 
 def test_transfer_keeps_the_style_and_sets_the_category(exported):
     model, loaded = exported
-    if not model.category:
+    if not model.categorical:
         assert "transfer" not in loaded.signatures
         return
     images, _ = bars(3)
     chosen = np.array([2, 0, 1], np.int32)
-    name = {"class": "label", "cluster": "cluster"}[model.category]
+    name = {"class": "label", "cluster": "cluster"}[model.categorical.name]
     answer = call(loaded, "transfer", image=images, **{name: chosen})["image"]
-    part = f"{model.category}_probabilities"
+    part = f"{model.categorical.name}_probabilities"
     code = {part: tf.one_hot(chosen, model.parts[part]), "style": model.encode(images)["style"]}
     np.testing.assert_allclose(answer, model.decode(code), atol=1e-6)
 
@@ -139,31 +144,59 @@ def test_the_card_tells_the_inputs_and_outputs_as_they_are(exported):
         assert set(told["inputs"]) == set(inputs)
         assert set(told["outputs"]) == set(function.structured_outputs)
         assert f"| `{name}` |" in page
+    assert json.loads((folder / "model_card.json").read_text())["classes"] == ["a", "b", "c"]
     assert card["encode"]["inputs"] == {"image": "uint8 [?, 12, 12, 1]"}
     assert card["decode"]["outputs"] == {"image": "float32 [?, 12, 12, 1]"}
 
 
 def test_features_go_in_and_come_out_raw(tmp_path):
     x = np.random.default_rng(0).normal(100, 5, (20, 3)).astype(np.float32)
-    model = models.get("aae")((3,), style_size=2, network="mlp", observation=observation.of(x))
+    model = models.get("aae")((3,), style_size=2, observation=observation.of(x))
     loaded = tf.saved_model.load(str(export.export(model, tmp_path)))
     output = call(loaded, "reconstruct", features=x)["features"]
     np.testing.assert_allclose(output, model(x), rtol=1e-5)
     assert abs(float(tf.reduce_mean(output)) - 100) < 20
 
 
-def test_versions_count_up_and_leftovers_go(tmp_path):
+def test_versions_count_up_and_what_dead_processes_left_goes(tmp_path):
     model = make("aae")
     (tmp_path / "7").mkdir()
     (tmp_path / "notes").mkdir()
-    (tmp_path / ".unfinished-1").mkdir()
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / f".unfinished-{ended.pid}-abc").mkdir()
+    running = tmp_path / f".unfinished-{os.getppid()}-abc"
+    running.mkdir()
     assert export.export(model, tmp_path) == tmp_path / "8"
-    assert sorted(os.listdir(tmp_path)) == ["7", "8", "notes"]
+    assert sorted(os.listdir(tmp_path)) == sorted([running.name, "7", "8", "notes"])
+
+
+def export_some(base, count):
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    model = make("aae")
+    for _ in range(count):
+        export.export(model, base / "digits")
+
+
+def test_processes_that_export_under_one_name_all_get_their_version(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=export_some, args=(tmp_path, 2)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    versions = sorted(int(name) for name in os.listdir(tmp_path / "digits"))
+    assert versions == [1, 2, 3, 4]
+    for version in versions:
+        assert (tmp_path / f"digits/{version}/saved_model.pb").exists()
+    labels = {each.number: each.labels for each in model_base.versions(tmp_path)}
+    assert labels[1] == ("stable",)
+    assert labels[4] == ("canary",)
 
 
 def test_a_version_that_fails_is_never_seen(tmp_path, monkeypatch):
     def fail(model, path):
-        path.mkdir()
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(export, "_write", fail)

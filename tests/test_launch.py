@@ -1,9 +1,11 @@
 """The real command line, in processes of its own and a temporary directory."""
 
+import dataclasses
 import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +19,15 @@ from conftest import launch
 import numpy as np
 import pytest
 
+import keras_aae
+from keras_aae import config as config_lib
 from keras_aae import flagfiles
 from keras_aae import launch as launcher
+from keras_aae.reporting import comparison
+from keras_aae.training import run_directory
+
+SMOKE_UNLABELLED = tuple(flag for flag in SMOKE if not flag.startswith(("--labels", "--labelled")))
+OLD_RUN = ROOT / "tests/golden/run_0.1.0"
 
 
 @pytest.mark.parametrize(
@@ -33,7 +42,14 @@ from keras_aae import launch as launcher
         (["--mode=evaluate"], "--run_dir"),
         (["--mode=compare"], "--runs"),
         (["--mode=export", "--run_dir=nowhere"], "nowhere/config.cfg"),
-        (["--updates"], "updates"),
+        (["--steps"], "steps"),
+        (
+            ["--model=vae", "--agreement_weight=5"],
+            "--agreement_weight=5.0: --model=vae doesn't use",
+        ),
+        (["--model=vae", "--agreement_weight=1"], "doesn't use it. Those that do: semisup"),
+        (["--model=aae", "--labels=100"], "--labels=100: --model=aae learns from none"),
+        (["--mode=export", f"--run_dir={OLD_RUN}"], "keras_aae 0.1.0 or older wrote this run"),
         (["--dataset=gone.npz"], "gone.npz: no such file"),
         (["--dataset=../gone/"], "no such folder"),
         (["--dataset=no_such_set"], "no_such_set: neither a file, a folder nor"),
@@ -59,10 +75,35 @@ def test_a_mistake_gets_one_clear_line_and_no_tensorflow(tmp_path, arguments, me
     assert not list(tmp_path.iterdir())
 
 
-def test_help_lists_every_flag_without_tensorflow(tmp_path):
-    done = launch("--help", cwd=tmp_path)
-    assert "--labelled_batch_size: Labelled images in a minibatch" in done.stdout
+@pytest.mark.parametrize("flag", ["--help", "-h", "--helpshort", "--helpfull"])
+def test_help_is_short_in_groups_or_full_and_needs_no_tensorflow(tmp_path, flag):
+    code = (
+        "import sys\nfrom keras_aae import launch\nlaunch.run()\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, flag],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    shown = {line.split()[0].removeprefix("--") for line in lines if line.startswith("  --")}
+    fields = {field.name: field for field in dataclasses.fields(config_lib.Config)}
+    full = flag == "--helpfull"
+    expected = {name for name, field in fields.items() if full or field.metadata["brief"]}
+    assert shown == expected | {"smoke", "flagfile"}
+    groups = [line for line in lines if line in {f.metadata["group"] for f in fields.values()}]
+    assert groups[:3] == ["Run", "Data", "Model"]
+    assert full or len(lines) < 60
+    assert max(map(len, lines)) <= 100
     assert done.stderr == ""
+
+
+def test_the_version_is_told(tmp_path):
+    assert launch("--version", cwd=tmp_path).stdout == f"keras_aae {keras_aae.__version__}\n"
 
 
 def test_importing_the_package_costs_no_tensorflow():
@@ -81,11 +122,14 @@ def test_a_shipped_flagfile_opens_with_its_command_and_is_valid(path):
     assert config.name == path.stem
 
 
+LONGER = (*SMOKE, "--steps=24")
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, bars_npz):
     """A finished run of the command line: its working directory, with run/ and saved_models/."""
     path = tmp_path_factory.mktemp("work")
-    done = launch(f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *SMOKE, cwd=path)
+    done = launch(f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *LONGER, cwd=path)
     assert done.returncode == 0, done.stderr
     (path / "stdout.txt").write_text(done.stdout)
     return path
@@ -99,6 +143,8 @@ PROMISED = [
     "config.cfg",
     "results.json",
     "metrics.csv",
+    "model.keras",
+    "examples.npz",
     "report.html",
     "checkpoints/checkpoint",
     "figures/reconstructions.png",
@@ -124,7 +170,7 @@ def test_a_run_leaves_everything_that_is_promised(finished):
     found = results(finished)
     assert found["model"] == "semisup"
     assert found["labels"] == found["labels_given"] == 30
-    assert (found["seed"], found["updates"]) == (0, 6)
+    assert (found["seed"], found["steps"]) == (0, 24)
     assert found["train_seconds"] > 0
     assert found["images_per_second"] > 0
     assert 0 <= found["validation"]["error_rate"] <= 1
@@ -154,7 +200,7 @@ def test_the_report_needs_no_network_and_shows_the_command(finished):
 
 def test_a_finished_run_is_not_trained_again(finished, bars_npz):
     before = {file: file.stat().st_mtime_ns for file in (finished / "run").glob("[!.]*")}
-    done = launch(f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *SMOKE, cwd=finished)
+    done = launch(f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *LONGER, cwd=finished)
     assert done.returncode == 0
     assert "run: this run is finished" in done.stdout
     assert {file: file.stat().st_mtime_ns for file in (finished / "run").glob("[!.]*")} == before
@@ -162,7 +208,7 @@ def test_a_finished_run_is_not_trained_again(finished, bars_npz):
 
 def test_other_settings_in_the_directory_of_a_run_are_refused(finished, bars_npz):
     done = launch(
-        f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *SMOKE, "--seed=5", cwd=finished
+        f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *LONGER, "--seed=5", cwd=finished
     )
     assert done.returncode == 2
     assert "--seed=5 (there: 0)" in done.stderr.splitlines()[-1]
@@ -175,29 +221,12 @@ def test_the_kept_flagfile_repeats_the_run(finished, tmp_path):
         assert results(tmp_path)[key] == results(finished)[key]
 
 
-def test_evaluate_and_export_work_on_the_finished_run(finished):
+def test_evaluate_works_on_the_finished_run(finished):
     before = results(finished)
     (finished / "run/results.json").unlink()
     done = launch("--mode=evaluate", "--run_dir=run", cwd=finished)
     assert done.returncode == 0, done.stderr
     assert results(finished)["test"] == before["test"]
-    done = launch("--mode=export", "--run_dir=run", "--export_dir=elsewhere", cwd=finished)
-    assert done.returncode == 0, done.stderr
-    assert results(finished)["export"] == "elsewhere/bars/1"
-    assert (finished / "elsewhere/bars/1/saved_model.pb").exists()
-
-
-def test_convert_makes_files_for_the_edge_and_keeps_their_numbers(finished):
-    done = launch("--mode=convert", "--run_dir=run", "--precision=float32,int8", cwd=finished)
-    assert done.returncode == 0, done.stderr
-    assert "classify-int8.tflite" in done.stdout
-    rows = results(finished)["edge"]
-    assert len(rows) == 6
-    by_name = {(row["use"], row["precision"]): row for row in rows}
-    expected = results(finished)["test"]["error_rate"]
-    assert by_name["classify", "float32"]["error_rate"] == pytest.approx(expected)
-    assert (finished / "run/edge/classes.txt").read_text().split() == ["0", "1", "2"]
-    assert "classify-int8.tflite" in (finished / "run/report.html").read_text()
 
 
 def test_the_savedmodel_works_without_this_package_and_has_the_same_error(finished, bars_npz):
@@ -239,22 +268,16 @@ def start_and_interrupt(path, arguments, signal_number):
     return process.wait(60), process.stderr.read()
 
 
-LONGER = (*SMOKE, "--updates=24")
-
-
-def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(tmp_path, bars_npz):
-    arguments = [f"--dataset={bars_npz}", "--run_dir=run", *LONGER]
+def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(finished, tmp_path, bars_npz):
+    arguments = [f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *LONGER]
     start_and_interrupt(tmp_path, arguments, signal.SIGKILL)
     assert not (tmp_path / "run/results.json").exists()
     done = launch(*arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "Going on from update" in done.stdout
+    assert "Going on from step" in done.stdout
     assert_complete(tmp_path)
-    unbroken = tmp_path / "unbroken"
-    unbroken.mkdir()
-    assert launch(*arguments, cwd=unbroken).returncode == 0
-    assert results(tmp_path)["validation"] == results(unbroken)["validation"]
-    tables = [(path / "run/metrics.csv").read_text().splitlines() for path in (tmp_path, unbroken)]
+    assert results(tmp_path)["validation"] == results(finished)["validation"]
+    tables = [(path / "run/metrics.csv").read_text().splitlines() for path in (tmp_path, finished)]
     timeless = [[row.split(",")[:1] + row.split(",")[2:] for row in table] for table in tables]
     assert timeless[0] == timeless[1]
 
@@ -264,7 +287,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, bars_npz):
     status, output = start_and_interrupt(tmp_path, arguments, signal.SIGINT)
     assert status == 2
     assert "interrupted. To go on" in output.splitlines()[-1]
-    assert "--updates=24 --evaluate_every=2" in output.splitlines()[-1]
+    assert "--steps=24 --evaluate_every=2" in output.splitlines()[-1]
     assert output.endswith("--mode=train --run_dir=run\n")
     assert "Traceback" not in output
 
@@ -279,22 +302,14 @@ def test_a_full_disk_gets_one_clear_line(tmp_path, bars_npz):
     assert "Traceback" not in done.stderr
 
 
-def test_two_replicas_on_the_command_line_need_no_gpu(tmp_path, bars_npz):
-    done = launch(
-        f"--dataset={bars_npz}", "--run_dir=run", *SMOKE, "--strategy=mirrored", cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
-    assert_complete(tmp_path)
-
-
 def test_feature_vectors_without_labels_train_the_basic_model(tmp_path):
     x = np.random.default_rng(0).normal([50, -3, 0], [9, 0.1, 1], (200, 3))
     np.savez(tmp_path / "table.npz", x_train=x[:150], x_test=x[150:])
     done = launch(
         "--dataset=table.npz",
         "--run_dir=run",
-        *SMOKE,
-        *("--model=aae", "--network=mlp", "--labels=0"),
+        *SMOKE_UNLABELLED,
+        "--model=aae",
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
@@ -302,25 +317,113 @@ def test_feature_vectors_without_labels_train_the_basic_model(tmp_path):
     assert (tmp_path / "run/figures/codes_against_prior.png").exists()
 
 
-def test_runs_are_compared_on_one_page(finished, bars_npz):
-    arguments = [f"--dataset={bars_npz}", *SMOKE, "--model=aae", "--name=plain", "--labels=0"]
-    done = launch(*arguments, "--run_dir=plain", "--parzen_samples=20", cwd=finished)
+def test_runs_are_compared_on_one_page(finished, tmp_path):
+    for name in ("bars", "plain"):
+        shutil.copytree(finished / "run", tmp_path / name)
+        found = json.loads((tmp_path / name / "results.json").read_text())
+        (tmp_path / name / "results.json").write_text(json.dumps({**found, "name": name}))
+    (tmp_path / "plain/figures/confusion.png").unlink()
+    done = launch("--mode=compare", "--runs=bars,plain", "--run_dir=both", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert json.loads((finished / "plain/results.json").read_text())["likelihood"]["samples"] == 20
-    assert (finished / "plain/figures/bandwidth.png").exists()
-    done = launch("--mode=compare", "--runs=run,plain", "--run_dir=both", cwd=finished)
-    assert done.returncode == 0, done.stderr
-    page = (finished / "both/comparison.html").read_text()
+    page = (tmp_path / "both/comparison.html").read_text()
     assert "<h1>bars, plain</h1>" in page
-    assert page.count("data:image/png;base64,") == 2 + 1 + 1 + 1 + 2 + 2
+    shown = ("codes_against_prior", "style_against_class", "samples", "reconstructions")
+    assert page.count("data:image/png;base64,") == 2 * len(shown) + 1
     assert "http" not in page
-    done = launch("--mode=compare", "--runs=run,nowhere", cwd=finished)
-    assert done.returncode == 2
-    assert "nowhere: expected a finished run" in done.stderr.splitlines()[-1]
+    with pytest.raises(keras_aae.UserError, match="nowhere: expected a finished run"):
+        comparison.compare([str(tmp_path / "nowhere")], run_directory.RunDirectory(tmp_path))
 
 
 def test_features_with_convolutions_are_refused(tmp_path):
     np.savez(tmp_path / "table.npz", x_train=np.random.default_rng(0).normal(size=(50, 3)))
-    done = launch("--dataset=table.npz", "--model=aae", "--labels=0", "--run_dir=run", cwd=tmp_path)
+    arguments = ("--dataset=table.npz", "--model=aae", "--network=conv", "--run_dir=run")
+    done = launch(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert "network='conv'" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_cannot_work_leaves_no_directory_behind(tmp_path):
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    np.savez(tmp_path / "table.npz", x_train=x, x_test=x)
+    arguments = ("--dataset=table.npz", "--model=aae", "--run_dir=run", *SMOKE_UNLABELLED)
+    done = launch(*arguments, "--parzen_samples=10", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--parzen_samples: expected a data set of images" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_without_labels_is_refused_by_a_model_that_learns_from_them(tmp_path):
+    np.savez(tmp_path / "images.npz", x_train=np.zeros((40, 12, 12), np.uint8))
+    done = launch("--dataset=images.npz", "--run_dir=run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "has no labels, and --model=semisup learns from them" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_default_labels_fit_three_classes_and_a_smoke_test_keeps_the_users_data(
+    tmp_path, bars_npz
+):
+    done = launch(f"--dataset={bars_npz}", "--smoke", "--network=mlp", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    found = json.loads((run / "results.json").read_text())
+    assert found["dataset"] == str(bars_npz)
+    assert found["labels_given"] == 30
+    assert found["steps"] == 20
+
+
+def test_a_finished_run_needs_neither_its_data_nor_its_place(finished, tmp_path):
+    """It is moved, read, exported and converted where nothing else is."""
+    shutil.copytree(finished / "run", tmp_path / "moved/run")
+    before = json.loads((tmp_path / "moved/run/results.json").read_text())
+    config = tmp_path / "moved/run/config.cfg"
+    config.write_text(re.sub(r"--dataset=.*", "--dataset=gone.npz", config.read_text()))
+    work = tmp_path / "elsewhere"
+    work.mkdir()
+    for flags_ in (["--mode=export"], ["--mode=convert", "--precision=float32,int8"]):
+        done = launch(*flags_, "--run_dir=../moved/run", cwd=work)
+        assert done.returncode == 0, done.stderr
+    assert "classify-int8.tflite" in done.stdout
+    after = json.loads((tmp_path / "moved/run/results.json").read_text())
+    assert after["export"] == "saved_models/bars/1"
+    assert after["test"] == before["test"]
+    rows = {(row["use"], row["precision"]): row for row in after["edge"]}
+    assert len(rows) == 6
+    error = rows["classify", "float32"]["error_rate"]
+    assert error == pytest.approx(before["test"]["error_rate"])
+    assert (tmp_path / "moved/run/edge/classes.txt").read_text().split() == ["0", "1", "2"]
+    card = work / "saved_models/bars/1/assets.extra/model_card.json"
+    assert json.loads(card.read_text())["classes"] == ["0", "1", "2"]
+    assert len(list((tmp_path / "moved/run/figures").glob("*.png"))) >= 7
+    page = (tmp_path / "moved/run/report.html").read_text()
+    assert "classify-int8.tflite" in page
+    assert page.count("data:image/png;base64,") == len(
+        list((tmp_path / "moved/run/figures").glob("*.png"))
+    )
+
+
+def test_load_gives_the_model_of_a_run_to_go_on_with(finished, bars_npz):
+    model = keras_aae.load(finished / "run")
+    with np.load(bars_npz) as data:
+        images, labels = data["x_test"][..., :], data["y_test"]
+    error = np.mean(model.classify(images)["class"].numpy() != labels)
+    assert error == pytest.approx(results(finished)["test"]["error_rate"])
+    assert model.class_names == ("0", "1", "2")
+    assert int(model.step) == 24
+    model.fit(images, labels, batch_size=12, verbose=0)
+    assert int(model.step) == 29
+    with pytest.raises(keras_aae.UserError, match="not the settings of a run"):
+        keras_aae.load(finished / "nowhere")
+    with pytest.raises(keras_aae.UserError, match=r"0\.1\.0 or older wrote this run"):
+        keras_aae.load(OLD_RUN)
+
+
+def test_mirrored_devices_and_long_executions_change_nothing_but_the_speed(
+    finished, tmp_path, bars_npz
+):
+    arguments = [f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *LONGER]
+    done = launch(*arguments, "--steps_per_execution=2", "--strategy=mirrored", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert_complete(tmp_path)
+    assert results(tmp_path)["test"] == results(finished)["test"]

@@ -86,9 +86,8 @@ def test_the_command_line_promotes_and_lists(base):
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[2].split() == ["digits", "3", "canary,", "stable"]
     assert labels(base)["stable"] == 3
-    done = launch("--mode=versions", "--export_dir=gone", cwd=base)
-    assert done.returncode == 2
-    assert "--export_dir=gone: no such folder" in done.stderr.splitlines()[-1]
+    with pytest.raises(errors.UserError, match="gone: no such folder"):
+        model_base.versions(base / "gone")
 
 
 @pytest.mark.parametrize("name", models.NAMES)

@@ -25,32 +25,36 @@ def dataset():
     )
 
 
-def run(path, updates=6, model_name="semisup", learning_rate=1e-2, update="joint"):
+def run(path, steps=6, model_name="semisup", learning_rate=1e-2, rule="joint"):
     """Trains in a directory, from its checkpoint where there is one; returns model and rows."""
+    learns = models.VARIANTS[model_name].labels
+    batches = {"labelled_batch_size": 6} if learns == "few" else {}
     config = config_lib.Config(
-        updates=updates, evaluate_every=2, batch_size=12, labelled_batch_size=6
+        model=model_name, steps=steps, evaluate_every=2, batch_size=12, **batches
     )
-    model = make(model_name, update=update)
+    model = make(model_name, update_rule=rule)
     model.compile(keras.optimizers.Adam(learning_rate))
     directory = run_directory.RunDirectory(path)
     path.mkdir(exist_ok=True)
     checkpoints = checkpoints_lib.Checkpoints(model, directory)
     loop.train(model, dataset(), config, directory, checkpoints)
-    return model, directory.read_metrics(updates)
+    return model, directory.read_metrics(steps)
 
 
-@pytest.mark.parametrize("model_name", models.NAMES)
-@pytest.mark.parametrize("update", ["joint", "sequential"])
-def test_a_resumed_run_ends_where_an_unbroken_one_ends(tmp_path, model_name, update):
-    settings = {"model_name": model_name, "update": update}
-    whole, rows = run(tmp_path / "whole", updates=6, **settings)
-    run(tmp_path / "parts", updates=4, **settings)
-    parts, resumed_rows = run(tmp_path / "parts", updates=6, **settings)
+@pytest.mark.parametrize(
+    ("model_name", "rule"),
+    [*((name, "joint") for name in models.NAMES), ("semisup", "sequential")],
+)
+def test_a_resumed_run_ends_where_an_unbroken_one_ends(tmp_path, model_name, rule):
+    settings = {"model_name": model_name, "rule": rule}
+    whole, rows = run(tmp_path / "whole", steps=6, **settings)
+    run(tmp_path / "parts", steps=4, **settings)
+    parts, resumed_rows = run(tmp_path / "parts", steps=6, **settings)
     for first, second in zip(whole.variables, parts.variables, strict=True):
         np.testing.assert_array_equal(first.numpy(), second.numpy(), err_msg=first.path)
     timeless = [[{**row, "seconds": 0} for row in each] for each in (rows, resumed_rows)]
     assert timeless[0] == [pytest.approx(row) for row in timeless[1]]
-    assert [row["updates"] for row in rows] == [2, 4, 6]
+    assert [row["step"] for row in rows] == [2, 4, 6]
 
 
 def test_a_finished_training_is_not_repeated(tmp_path):
@@ -73,7 +77,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, how, capsys
     damage(tmp_path, how)
     again, rows = run(tmp_path)
     assert "ckpt-6: damaged checkpoint" in capsys.readouterr().err
-    assert [row["updates"] for row in rows] == [2, 4, 6]
+    assert [row["step"] for row in rows] == [2, 4, 6]
     np.testing.assert_array_equal(*(m.encoder.get_weights()[0] for m in (whole, again)))
 
 
@@ -86,7 +90,7 @@ def test_only_damaged_checkpoints_are_an_error(tmp_path):
 
 
 def test_a_full_disk_is_told_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
-    run(tmp_path, updates=2)
+    run(tmp_path, steps=2)
 
     def full(self, **kwargs):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
@@ -94,14 +98,14 @@ def test_a_full_disk_is_told_and_keeps_the_last_checkpoint(tmp_path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(tf.train.CheckpointManager, "save", full)
         with pytest.raises(errors.UserError, match="No space left"):
-            run(tmp_path, updates=4)
-    _, rows = run(tmp_path, updates=4)
-    assert [row["updates"] for row in rows] == [2, 4]
+            run(tmp_path, steps=4)
+    _, rows = run(tmp_path, steps=4)
+    assert [row["step"] for row in rows] == [2, 4]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_before_its_checkpoint(tmp_path):
     with pytest.raises(
-        errors.UserError, match=r"loss is no longer finite at update 2.*learning_rate"
+        errors.UserError, match=r"loss is no longer finite at step 2.*learning_rate"
     ):
         run(tmp_path, learning_rate=math.inf)
     assert not list(tmp_path.glob("checkpoints/ckpt-*"))

@@ -4,7 +4,12 @@ Every choice is class-balanced and drawn from the seed. A training label that th
 is replaced by -1 here, before anything else sees it.
 """
 
+from collections.abc import Sequence
+import io
+import pathlib
 from typing import NamedTuple
+import zipfile
+import zlib
 
 import numpy as np
 
@@ -13,6 +18,9 @@ from keras_aae import streams
 from keras_aae.data import sources
 
 UNLABELLED = -1
+
+_SPLITS = ("train", "validation", "test")
+_KEPT, _KEPT_BYTES = 10_000, 16 << 20  # Of each split, to export, convert and explore a run with.
 
 
 class Split(NamedTuple):
@@ -26,7 +34,7 @@ class Split(NamedTuple):
     x: np.ndarray
     y: np.ndarray
 
-    def take(self, indices) -> "Split":
+    def take(self, indices: np.ndarray | slice) -> "Split":
         """The examples at those indices."""
         return Split(self.x[indices], self.y[indices])
 
@@ -56,9 +64,50 @@ class Dataset(NamedTuple):
         """The shape of one example: (height, width, channels) or (features,)."""
         return self.train.x.shape[1:]
 
+    def sample(self) -> "Dataset":
+        """Some examples of each split, from all over it: at most 10,000, and 16 MB."""
+        size = max(1, self.train.x[:1].nbytes)
+        count = min(_KEPT, _KEPT_BYTES // size)
+        train, validation, test = (
+            split.spread(count) for split in (self.train, self.validation, self.test)
+        )
+        return Dataset(train, validation, test, self.classes)
+
+    def to_bytes(self) -> bytes:
+        """The content of an .npz file that `read` reads."""
+        arrays = {
+            f"{name}_{axis}": values
+            for name, split in zip(_SPLITS, self[:3], strict=True)
+            for axis, values in split._asdict().items()
+        }
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, classes=np.array(self.classes, str), **arrays)
+        return buffer.getvalue()
+
+    @classmethod
+    def read(cls, path: pathlib.Path) -> "Dataset":
+        """Reads what `to_bytes` gave.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        try:
+            with np.load(path) as kept:
+                train, validation, test = (
+                    Split(kept[f"{name}_x"], kept[f"{name}_y"]) for name in _SPLITS
+                )
+                return cls(train, validation, test, tuple(str(name) for name in kept["classes"]))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise errors.UserError(f"{path}: damaged ({error})") from error
+
 
 def load(
-    name: str, *, data_dir: str = "", labels: int = -1, validation: float = 0.1, seed: int = 0
+    name: str,
+    *,
+    data_dir: str = "",
+    labels: int = -1,
+    validation: float = 0.1,
+    seed: int = 0,
 ) -> Dataset:
     """Reads a data set and splits it.
 
@@ -72,13 +121,17 @@ def load(
     Raises:
         UserError: the data is missing or damaged, or has too few labels or examples.
     """
-    raw = sources.read(name, data_dir)
+    return split(sources.read(name, data_dir), labels=labels, validation=validation, seed=seed)
+
+
+def split(raw: sources.Raw, *, labels: int = -1, validation: float = 0.1, seed: int = 0) -> Dataset:
+    """Splits a data set; as `load`."""
     everything = Split(raw.x_train, raw.y_train)
     held_out = _held_out(raw.y_train, validation, _generator(seed, "validation split"))
     train = everything.take(~held_out)
     if not held_out.any() or held_out.all():
         raise errors.UserError(
-            f"--dataset={name}: {len(held_out)} training examples are too few to hold out "
+            f"--dataset: {len(held_out)} training examples are too few to hold out "
             f"--validation={validation:g} of each class"
         )
     kept = _labelled(train.y, labels, raw.classes, _generator(seed, "labelled subset"))
@@ -90,11 +143,11 @@ def load(
     )
 
 
-def _generator(seed, stream):
+def _generator(seed: int, stream: str) -> np.random.Generator:
     return np.random.default_rng(streams.number(seed, stream))
 
 
-def _held_out(y, share, generator):
+def _held_out(y: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
     """A mask of the examples to hold out: the same share of every class and of the unlabelled."""
     mask = np.zeros(len(y), bool)
     for label in np.unique(y):
@@ -103,7 +156,9 @@ def _held_out(y, share, generator):
     return mask
 
 
-def _labelled(y, count, classes, generator):
+def _labelled(
+    y: np.ndarray, count: int, classes: Sequence[str], generator: np.random.Generator
+) -> np.ndarray:
     """A mask of the examples whose label is given: `count`, as many of each class."""
     known = y != UNLABELLED
     if count == -1:

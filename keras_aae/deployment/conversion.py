@@ -1,15 +1,19 @@
 """Converts an export to .tflite files for the edge, and checks each against the SavedModel."""
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import pathlib
 import time
+from typing import Any
+from typing import NamedTuple
 import warnings
 
 import numpy as np
 import tensorflow as tf
 
 from keras_aae import data
+from keras_aae.deployment import export
 from keras_aae.deployment import litert
 from keras_aae.models import autoencoder
 from keras_aae.training import run_directory
@@ -22,7 +26,6 @@ _TIMED = 200  # Runs of one example.
 
 def convert(
     model: autoencoder.Autoencoder,
-    saved_model: pathlib.Path,
     dataset: data.Dataset,
     precisions: Sequence[str],
     directory: run_directory.RunDirectory,
@@ -31,8 +34,7 @@ def convert(
 
     Args:
         model: The trained model.
-        saved_model: Its export.
-        dataset: Its data: training examples calibrate int8, held-out ones check the files.
+        dataset: Of its data, training examples to calibrate int8, held-out ones to check files.
         precisions: Some of `config.PRECISIONS`.
         directory: The run's directory.
 
@@ -45,30 +47,60 @@ def convert(
     Raises:
         UserError: the files can't be written.
     """
-    signatures = tf.saved_model.load(str(saved_model)).signatures
     held_out = dataset.test if len(dataset.test.x) else dataset.validation
     directory.write("edge/classes.txt", "".join(f"{name}\n" for name in dataset.classes))
     rows = []
-    for use in (use for use in _USES if use in signatures):
-        calibration = _inputs(model, use, dataset.train.spread(_CALIBRATION))
-        compared = _inputs(model, use, held_out.spread(_COMPARED))
-        expected = signatures[use](**{key: tf.constant(x) for key, x in compared.items()})
-        for precision in precisions:
-            row = {"use": use, "precision": precision}
-            try:
-                content = _convert(saved_model, use, precision, calibration)
-            except Exception as error:  # The converter raises what its passes happen to raise.
-                rows.append({**row, "fault": " ".join(str(error).split())[:200]})
-                continue
-            name = f"edge/{use}-{precision}.tflite"
-            directory.write(name, content)
-            converted = litert.Model(directory.path / name)
-            row |= {"file": str(directory.path / name), "bytes": len(content)}
-            row |= _check(converted, compared, expected)
-            if use == "classify":
-                row["error_rate"] = _error_rate(converted, held_out)
-            rows.append(row)
+    with export.temporary(model) as saved_model:
+        signatures = tf.saved_model.load(str(saved_model)).signatures
+        for name in (name for name in _USES if name in signatures):
+            compared = _inputs(model, name, held_out.spread(_COMPARED))
+            use = _Use(
+                name,
+                calibration=_inputs(model, name, dataset.train.spread(_CALIBRATION)),
+                compared=compared,
+                expected=signatures[name](**{key: tf.constant(x) for key, x in compared.items()}),
+            )
+            rows += [_one(saved_model, use, each, held_out, directory) for each in precisions]
     return rows
+
+
+class _Use(NamedTuple):
+    """A signature to convert, and what its files are made and checked with.
+
+    Attributes:
+        name: Of the signature.
+        calibration: Inputs that the ranges of int8 are read off.
+        compared: Inputs to compare the outputs of.
+        expected: The SavedModel's outputs for `compared`.
+    """
+
+    name: str
+    calibration: dict[str, np.ndarray]
+    compared: dict[str, np.ndarray]
+    expected: dict[str, tf.Tensor]
+
+
+def _one(
+    saved_model: pathlib.Path,
+    use: _Use,
+    precision: str,
+    held_out: data.Split,
+    directory: run_directory.RunDirectory,
+) -> dict:
+    """Makes and checks one file; see `convert`."""
+    row: dict[str, Any] = {"use": use.name, "precision": precision}
+    try:
+        content = _convert(saved_model, use.name, precision, use.calibration)
+    except Exception as error:  # The converter raises what its passes happen to raise.
+        return {**row, "fault": " ".join(str(error).split())[:200]}
+    name = f"edge/{use.name}-{precision}.tflite"
+    directory.write(name, content)
+    converted = litert.Model(directory.path / name)
+    row |= {"file": str(directory.path / name), "bytes": len(content)}
+    row |= _check(converted, use.compared, use.expected)
+    if use.name == "classify":
+        row["error_rate"] = _error_rate(converted, held_out)
+    return row
 
 
 def for_browser(saved_model: pathlib.Path, use: str) -> bytes:
@@ -91,16 +123,18 @@ def for_browser(saved_model: pathlib.Path, use: str) -> bytes:
     return tf.lite.TFLiteConverter.from_concrete_functions([one], loaded).convert()
 
 
-def _inputs(model, use, split) -> dict[str, np.ndarray]:
+def _inputs(model: autoencoder.Autoencoder, use: str, split: data.Split) -> dict[str, np.ndarray]:
     """What a signature takes, by name, made of examples."""
     if use != "decode":
         return {model.observation.name: split.x}
     labels = np.maximum(split.y, 0)
-    code = model.encode(split.x) | model.condition(labels)
+    code = model.encode(split.x) | model.label_code(labels)
     return {part: code[part].numpy() for part in model.parts}
 
 
-def _convert(saved_model, use, precision, calibration) -> bytes:
+def _convert(
+    saved_model: pathlib.Path, use: str, precision: str, calibration: Mapping[str, np.ndarray]
+) -> bytes:
     converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[use])
     if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -115,12 +149,14 @@ def _convert(saved_model, use, precision, calibration) -> bytes:
         return converter.convert()
 
 
-def _one_by_one(inputs: Mapping[str, np.ndarray]):
+def _one_by_one(inputs: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
     count = len(next(iter(inputs.values())))
     return ({key: x[index : index + 1] for key, x in inputs.items()} for index in range(count))
 
 
-def _check(converted, inputs, expected):
+def _check(
+    converted: litert.Model, inputs: Mapping[str, np.ndarray], expected: Mapping[str, tf.Tensor]
+) -> dict[str, float]:
     """How far the outputs are from those expected, and how long one example takes."""
     outputs = converted(**inputs)
     deviations = [
@@ -143,7 +179,7 @@ def _check(converted, inputs, expected):
     }
 
 
-def _error_rate(converted, split):
+def _error_rate(converted: litert.Model, split: data.Split) -> float | None:
     """The share of the labelled examples that a classifier gets wrong; None without labels."""
     known = split.take(split.y != data.UNLABELLED)
     (name,) = converted.inputs

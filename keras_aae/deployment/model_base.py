@@ -4,7 +4,10 @@
 `canary` is the newest export, `stable` the one that was promoted last, at first the first export.
 """
 
+from collections.abc import Iterator
 from collections.abc import Mapping
+import contextlib
+import fcntl
 import pathlib
 from typing import NamedTuple
 
@@ -16,7 +19,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from keras_aae import errors
 from keras_aae import files
-from keras_aae.models import autoencoder
+from keras_aae.deployment import signatures as signatures_lib
 
 _CONFIG = "models.config"
 _MOUNT = "/models"  # Where the server sees the model base; see compose.yaml there.
@@ -41,12 +44,11 @@ def register(base: pathlib.Path, name: str, version: int) -> None:
     Raises:
         UserError: `models.config` is damaged or can't be written.
     """
-    served = _read(base)
-    labels = _entry(served, name).version_labels
-    labels["canary"] = version
-    if labels["stable"] not in _numbers(base, name):
-        labels["stable"] = version
-    _write(base, served)
+    with _changing(base) as served:
+        labels = _entry(served, name).version_labels
+        labels["canary"] = max(version, labels["canary"])
+        if labels["stable"] not in _numbers(base, name):
+            labels["stable"] = version
 
 
 def promote(base: pathlib.Path, name: str, version: int = 0) -> int:
@@ -63,16 +65,15 @@ def promote(base: pathlib.Path, name: str, version: int = 0) -> int:
     Raises:
         UserError: there is no such model or version.
     """
-    served = _read(base)
-    labels = _entry(served, name).version_labels
-    version = version or labels["canary"]
-    there = _numbers(base, name)
-    if version not in there:
-        raise errors.UserError(
-            f"--name={name} --version={version}: expected one of the versions {there} in {base}"
-        )
-    labels["stable"] = version
-    _write(base, served)
+    with _changing(base) as served:
+        labels = _entry(served, name).version_labels
+        version = version or labels["canary"]
+        there = _numbers(base, name)
+        if version not in there:
+            raise errors.UserError(
+                f"--name={name} --version={version}: expected one of the versions {there} in {base}"
+            )
+        labels["stable"] = version
     return version
 
 
@@ -99,7 +100,7 @@ def versions(base: pathlib.Path) -> list[Version]:
 
 
 def write_warm_up(
-    folder: pathlib.Path, name: str, signatures: Mapping[str, autoencoder.Signature]
+    folder: pathlib.Path, name: str, signatures: Mapping[str, signatures_lib.Signature]
 ) -> None:
     """Writes a request of zeros for each signature, which the server sends itself at its start.
 
@@ -120,13 +121,13 @@ def write_warm_up(
             writer.write(log.SerializeToString())
 
 
-def _numbers(base, name):
+def _numbers(base: pathlib.Path, name: str) -> list[int]:
     """The versions of a model that are there, in order."""
     folders = (base / name).iterdir() if (base / name).is_dir() else ()
     return sorted(int(folder.name) for folder in folders if folder.name.isdigit())
 
 
-def _read(base):
+def _read(base: pathlib.Path) -> model_server_config_pb2.ModelServerConfig:
     path = base / _CONFIG
     served = model_server_config_pb2.ModelServerConfig()
     try:
@@ -135,7 +136,9 @@ def _read(base):
         raise errors.UserError(f"{path}: damaged ({error})") from error
 
 
-def _entry(served, name):
+def _entry(
+    served: model_server_config_pb2.ModelServerConfig, name: str
+) -> model_server_config_pb2.ModelConfig:
     """The part of `models.config` on a model, which is added where there is none."""
     for entry in served.model_config_list.config:
         if entry.name == name:
@@ -145,9 +148,19 @@ def _entry(served, name):
     )
 
 
-def _write(base, served):
-    """Writes `models.config`; the versions with a label are those to serve."""
-    for entry in served.model_config_list.config:
-        numbers = entry.model_version_policy.specific.versions
-        numbers[:] = sorted(set(entry.version_labels.values()))
-    files.write(base / _CONFIG, text_format.MessageToString(served))
+@contextlib.contextmanager
+def _changing(base: pathlib.Path) -> Iterator[model_server_config_pb2.ModelServerConfig]:
+    """What `models.config` holds, to change; written at the end, by one process at a time."""
+    if not base.is_dir():
+        raise errors.UserError(f"--export_dir={base}: no such folder")
+    with files.writing(base):
+        lock = (base / f".{_CONFIG}.lock").open("w")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        served = _read(base)
+        yield served
+        for entry in served.model_config_list.config:
+            # A label may only name a version that is served.
+            numbers = entry.model_version_policy.specific.versions
+            numbers[:] = sorted(set(entry.version_labels.values()))
+        files.write(base / _CONFIG, text_format.MessageToString(served))

@@ -11,6 +11,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -20,6 +21,8 @@ from keras_aae import errors
 from keras_aae import evaluation
 from keras_aae import files
 from keras_aae.deployment import conversion
+from keras_aae.deployment import export
+from keras_aae.deployment import signatures
 from keras_aae.models import autoencoder
 from keras_aae.reporting import figures
 from keras_aae.reporting import report
@@ -56,7 +59,7 @@ def runtime(cache: pathlib.Path | None = None) -> pathlib.Path:
     return place / "@litertjs"
 
 
-def _keep(made, place):
+def _keep(made: pathlib.Path, place: pathlib.Path) -> None:
     """Renames a folder into its place, unless another process was faster."""
     try:
         made.rename(place)
@@ -65,7 +68,7 @@ def _keep(made, place):
             raise
 
 
-def _npm_install(folder):
+def _npm_install(folder: str) -> None:
     command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
@@ -83,7 +86,6 @@ def build(
     model: autoencoder.Autoencoder,
     dataset: data.Dataset,
     results: Mapping,
-    saved_model: pathlib.Path,
     packages: pathlib.Path,
     folder: pathlib.Path,
 ) -> None:
@@ -93,7 +95,6 @@ def build(
         model: The trained model, of images.
         dataset: Its data; the page shows validation examples.
         results: Its numbers; see docs/RESULTS.md.
-        saved_model: Its export.
         packages: What `runtime` gives.
         folder: Where to write; files of an earlier page are overwritten.
 
@@ -108,9 +109,10 @@ def build(
     examples = dataset.validation.spread(_EXAMPLES).x
     with files.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for name, use in (("encode", model.default_signature), ("decode", "decode")):
-            content = conversion.for_browser(saved_model, use)
-            (folder / f"{name}.tflite").write_bytes(content)
+        with export.temporary(model) as saved_model:
+            for name, use in (("encode", signatures.default(model)), ("decode", "decode")):
+                content = conversion.for_browser(saved_model, use)
+                (folder / f"{name}.tflite").write_bytes(content)
         (folder / "examples.png").write_bytes(_png(np.concatenate(examples, axis=1)))
         (folder / "model.json").write_text(json.dumps(about), encoding="utf-8")
         shutil.copy(_WEB / "explorer.js", folder)
@@ -119,7 +121,7 @@ def build(
         _copy_runtime(packages, folder / "litert")
 
 
-def _copy_runtime(packages, folder):
+def _copy_runtime(packages: pathlib.Path, folder: pathlib.Path) -> None:
     wasm = folder / "wasm"
     wasm.mkdir(parents=True, exist_ok=True)
     shutil.copy(packages / "core/dist/index.js", folder / "core.js")
@@ -129,36 +131,29 @@ def _copy_runtime(packages, folder):
             shutil.copy(packages / f"core/wasm/{name}.{suffix}", wasm)
 
 
-def _png(image):
+def _png(image: np.ndarray) -> bytes:
     """uint8 [H, W, C] as the bytes of a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _describe(model, dataset, results):
+def _describe(
+    model: autoencoder.Autoencoder, dataset: data.Dataset, results: Mapping
+) -> dict[str, Any]:
     """What the page has to know, as JSON takes it."""
     evaluator = evaluation.Evaluator(model)
     held_out = dataset.validation.spread(_POINTS)
     samples = model.priors["style"].sample(_SAMPLES, seed=(0, 0)).numpy()
-    category = None
-    if model.category:
-        names = list(dataset.classes)
-        if model.category == "cluster":
-            found = evaluator.cluster_names(dataset.validation)
-            names = [
-                f"{index}: {dataset.classes[name]}" if name >= 0 else f"{index}"
-                for index, name in enumerate(found)
-            ]
-        category = {"part": f"{model.category}_probabilities", "names": names}
+    choice = _choice(evaluator, dataset)
     return {
         "shape": model.example_shape,
         "input": model.observation.name,
         "parts": model.parts,
-        "inferred": [*model.inferred],
-        "told": f"{model.tells}_probabilities" if model.tells else None,
-        "told_names": category["names"] if category else list(dataset.classes),
-        "category": category,
+        "encoder_parts": model.encoder_parts,
+        "prediction": f"{model.prediction}_probabilities" if model.prediction else None,
+        "predicted_names": choice["names"] if choice else list(dataset.classes),
+        "choice": choice,
         "style_limit": float(np.abs(samples).max()),
         "classes": list(dataset.classes),
         "examples": min(_EXAMPLES, len(dataset.validation.x)),
@@ -166,7 +161,24 @@ def _describe(model, dataset, results):
     }
 
 
-def _map(model, predictions, labels, samples):
+def _choice(evaluator: evaluation.Evaluator, dataset: data.Dataset) -> dict[str, Any] | None:
+    """The classes or clusters that one may choose from; None of models without either."""
+    latent = evaluator.model.categorical
+    if not latent:
+        return None
+    names = list(dataset.classes)
+    if latent.name == "cluster":
+        found = evaluator.cluster_names(dataset.validation)
+        names = [
+            f"{index}: {dataset.classes[name]}" if name >= 0 else f"{index}"
+            for index, name in enumerate(found)
+        ]
+    return {"name": latent.name, "part": latent.part, "names": names}
+
+
+def _map(
+    model: Any, predictions: Mapping[str, np.ndarray], labels: np.ndarray, samples: np.ndarray
+) -> dict[str, Any] | None:
     """The plane of 2-D codes, or of 2-D representations; None of other models."""
     if model.parts["style"] != 2:
         return None

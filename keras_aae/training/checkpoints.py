@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_aae import errors
 from keras_aae import files
-from keras_aae.models import base
+from keras_aae.models import trainer
 from keras_aae.training import run_directory
 
 
@@ -21,7 +21,7 @@ class Checkpoints:
         seconds: Seconds spent on training so far.
     """
 
-    def __init__(self, model: base.PhasedAutoencoder, directory: run_directory.RunDirectory):
+    def __init__(self, model: trainer.Trainer, directory: run_directory.RunDirectory):
         self.seconds = tf.Variable(0.0, dtype=tf.float64)
         self._model = model
         self._checkpoint = tf.train.Checkpoint(
@@ -32,7 +32,7 @@ class Checkpoints:
         )
 
     def restore(self) -> int:
-        """Goes on from the newest readable checkpoint; returns its update, 0 where there is none.
+        """Goes on from the newest readable checkpoint; returns its step, 0 where there is none.
 
         Raises:
             UserError: there are checkpoints, but none is readable.
@@ -46,7 +46,7 @@ class Checkpoints:
                     f"{path}: damaged checkpoint, trying the one before ({reason})", file=sys.stderr
                 )
                 continue
-            return int(self._model.updates.numpy())
+            return int(self._model.step.numpy())
         if self._manager.checkpoints:
             raise errors.UserError(
                 f"{self._manager.directory}: no readable checkpoint; remove that folder to train "
@@ -61,4 +61,4 @@ class Checkpoints:
             UserError: it can't be written.
         """
         with files.writing(self._manager.directory, tf.errors.OpError):
-            self._manager.save(checkpoint_number=int(self._model.updates.numpy()))
+            self._manager.save(checkpoint_number=int(self._model.step.numpy()))

@@ -1,32 +1,17 @@
 """Which devices a run uses."""
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
 
-def get(name: str) -> tf.distribute.Strategy:
+def strategy(name: str, steps_per_execution: int = 1) -> tf.distribute.Strategy:
     """The distribution strategy.
 
     Args:
         name: `single`, `mirrored` (every GPU), or `auto` (mirrored with two GPUs or more).
+        steps_per_execution: Steps in one call of the compiled function.
     """
     if name == "mirrored" or (name == "auto" and len(tf.config.list_logical_devices("GPU")) > 1):
-        return tf.distribute.MirroredStrategy()
+        # The default operations between devices can't be placed in a loop of several steps.
+        operations = tf.distribute.HierarchicalCopyAllReduce() if steps_per_execution > 1 else None
+        return tf.distribute.MirroredStrategy(cross_device_ops=operations)
     return tf.distribute.get_strategy()
-
-
-def distribute(
-    strategy: tf.distribute.Strategy,
-    minibatches: Callable[[tf.distribute.InputContext], tf.data.Dataset],
-):
-    """The minibatches of every replica, as `fit` takes them.
-
-    Args:
-        strategy: The strategy in use.
-        minibatches: Gives the per-replica batches for a part of the strategy; see
-            `data.minibatches`.
-    """
-    if strategy.num_replicas_in_sync == 1:
-        return minibatches(tf.distribute.InputContext())
-    return strategy.distribute_datasets_from_function(minibatches)

@@ -393,11 +393,11 @@ class Explorer {
     this.decoder = decoder;
     this.code = {};
     for (const [part, size] of Object.entries(about.parts)) this.code[part] = new Float32Array(size);
-    if (about.category) this.choose(0);
+    if (about.choice) this.choose(0);
     this.due = {encode: false, decode: false};
     this.sliders = this.makeSliders();
-    this.bars = about.told ? this.makeBars() : [];
-    this.each = about.category ? this.makeEach() : [];
+    this.bars = about.prediction ? this.makeBars() : [];
+    this.each = about.choice ? this.makeEach() : [];
     this.pad = new Pad(() => this.want('encode'));
     this.plane = about.map ? new Plane((point) => this.goTo(point)) : null;
   }
@@ -417,8 +417,8 @@ class Explorer {
   }
 
   makeBars() {
-    $('told').hidden = false;
-    return about.told_names.map((name) => {
+    $('prediction').hidden = false;
+    return about.predicted_names.map((name) => {
       const [bar, share] = [element('i'), element('span')];
       const cell = element('div', {}, [bar]);
       bar.style.display = 'block';
@@ -429,7 +429,7 @@ class Explorer {
 
   makeEach() {
     $('each-section').hidden = false;
-    return about.category.names.map((name, index) => {
+    return about.choice.names.map((name, index) => {
       const canvas = canvasOf(width, height);
       const button = element('button', {title: `decode as ${name}`}, [canvas, name]);
       button.addEventListener('click', () => {
@@ -442,7 +442,7 @@ class Explorer {
   }
 
   choose(index) {
-    const part = about.category.part;
+    const part = about.choice.part;
     this.code[part] = oneHot(index, about.parts[part]);
   }
 
@@ -464,7 +464,7 @@ class Explorer {
   where() {
     const {heads} = about.map;
     if (!heads) return [...this.code.style];
-    const shares = this.code[about.category.part];
+    const shares = this.code[about.choice.part];
     return [0, 1].map((axis) =>
       heads.reduce((sum, head, index) => sum + shares[index] * head[axis], this.code.style[axis]));
   }
@@ -492,12 +492,12 @@ class Explorer {
     const pixels = this.pad.pixels();
     paint($('seen'), pixels, 255);
     const outputs = await this.encoder.run({[about.input]: pixels});
-    for (const part of about.inferred) this.code[part] = outputs[part];
-    if (about.told) this.tell([...outputs[about.told]]);
+    for (const part of about.encoder_parts) this.code[part] = outputs[part];
+    if (about.prediction) this.showPrediction([...outputs[about.prediction]]);
   }
 
-  tell(shares) {
-    const name = about.told_names[best(shares)];
+  showPrediction(shares) {
+    const name = about.predicted_names[best(shares)];
     $('answer').textContent = `${name} (${percent(Math.max(...shares))})`;
     shares.forEach((share, index) => {
       this.bars[index].bar.style.width = `${100 * share}%`;
@@ -520,8 +520,8 @@ class Explorer {
   }
 
   async decodeEach() {
-    if (!about.category) return;
-    const {part} = about.category;
+    if (!about.choice) return;
+    const {part} = about.choice;
     const [style, chosen] = [this.code.style, best([...this.code[part]])];
     for (const [index, {button, canvas}] of this.each.entries()) {
       if (this.due.encode || this.due.decode) return;  // There will be newer ones.

@@ -1,0 +1,73 @@
+"""What an exported model offers: functions of named tensors, one for each use."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from keras_aae.models import autoencoder
+
+
+class Signature(NamedTuple):
+    """A function of the exported model.
+
+    Attributes:
+        function: Takes a tensor for each of the inputs; returns named tensors.
+        inputs: The inputs' names, shapes and dtypes; the first axis is the batch.
+    """
+
+    function: Callable[..., dict[str, tf.Tensor]]
+    inputs: list[tf.TensorSpec]
+
+
+def of(model: autoencoder.Autoencoder) -> dict[str, Signature]:
+    """The signatures of a model; what takes uint8 images is there for floats in [0, 1] as well."""
+    spec = model.example_spec
+    signatures = _for_examples(model, spec)
+    if spec.dtype == tf.float32:
+        return signatures
+    floats = tf.TensorSpec(spec.shape, tf.float32, name=spec.name)
+    return signatures | {
+        f"{name}_float": signature
+        for name, signature in _for_examples(model, floats).items()
+        if floats in signature.inputs
+    }
+
+
+def default(model: autoencoder.Autoencoder) -> str:
+    """The signature that says most of an example: `classify`, `cluster` or `encode`."""
+    return {"class": "classify", "cluster": "cluster", None: "encode"}[model.prediction]
+
+
+def _for_examples(model: autoencoder.Autoencoder, example: tf.TensorSpec) -> dict[str, Signature]:
+    """The signatures that take examples of that spec."""
+    name = model.observation.name
+    seed = tf.TensorSpec([None], tf.int64, name="seed")
+    chosen = _chosen(model)
+    label = chosen if len(model.encoder_parts) < len(model.parts) else []
+    parts = [
+        tf.TensorSpec((None, size), tf.float32, name=part) for part, size in model.parts.items()
+    ]
+    signatures = {
+        "encode": Signature(lambda x: model.encode(x), [example]),
+        "decode": Signature(
+            lambda *code: {name: model.decode(dict(zip(model.parts, code, strict=True)))}, parts
+        ),
+        "reconstruct": Signature(lambda *inputs: {name: model(*inputs)}, [example, *label]),
+        "generate": Signature(lambda *inputs: {name: model.generate(*inputs)}, [seed, *chosen]),
+    }
+    if chosen:
+        signatures["transfer"] = Signature(
+            lambda *inputs: {name: model.transfer(*inputs)}, [example, *chosen]
+        )
+    if model.prediction:
+        signatures[default(model)] = Signature(model.classify, [example])
+    return signatures
+
+
+def _chosen(model: autoencoder.Autoencoder) -> list[tf.TensorSpec]:
+    """The input that chooses a class or cluster, where there are any."""
+    if not model.categorical:
+        return []
+    name = {"class": "label", "cluster": "cluster"}[model.categorical.name]
+    return [tf.TensorSpec([None], tf.int32, name=name)]

@@ -1,0 +1,67 @@
+"""What earlier code gave and wrote: losses to the last digit, a run that still loads, one refused.
+
+`python tests/golden/record.py check` compares every flagfile under both update rules; here are few.
+"""
+
+import json
+import shutil
+
+from conftest import ROOT
+from conftest import launch
+from golden import record
+import numpy as np
+import pytest
+
+import keras_aae
+from keras_aae import data
+from keras_aae import flagfiles
+
+GOLDEN = ROOT / "tests/golden"
+FEW = ("quickstart, joint", "vae_mog, joint", "aae_mog_labels, sequential")
+
+
+def test_every_flagfile_has_golden_losses_under_both_rules():
+    kept = json.loads(record.FILE.read_text())["cases"]
+    rules = [f"{path.stem}, {rule}" for path in flagfiles.shipped() for rule in record.RULES]
+    assert sorted(kept) == sorted(rules)
+    assert all(len(v) == record.STEPS for case in kept.values() for v in case["losses"].values())
+
+
+@pytest.mark.parametrize("case", FEW)
+def test_the_first_losses_are_the_golden_ones(case):
+    """To the last digit on the kind of machine that recorded them, else about."""
+    kept = json.loads(record.FILE.read_text())
+    found = record.run(*case.split(", "))
+    exact = kept["machine"] == record.machine()
+    assert record.differences(found, kept["cases"][case], exact=exact) == []
+
+
+def copy(name, folder):
+    shutil.copytree(GOLDEN / name, folder / "run")
+    shutil.copy(GOLDEN / "tiny.npz", folder)
+    return folder
+
+
+def test_a_run_of_this_format_still_loads_and_gives_its_numbers(tmp_path):
+    folder = copy("run_0.2.0", tmp_path)
+    expected = json.loads((folder / "run/results.json").read_text())
+    model = keras_aae.load(folder / "run")
+    test = data.Dataset.read(folder / "run/examples.npz").test
+    numbers = keras_aae.evaluation.Evaluator(model).evaluate(test)
+    assert numbers == pytest.approx(expected["test"], rel=1e-4)
+    done = launch("--mode=evaluate", "--run_dir=run", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((folder / "run/results.json").read_text())
+    for split in ("validation", "test"):
+        assert found[split] == pytest.approx(expected[split], rel=1e-4)
+    assert np.isfinite(found["prior_match"]["sliced_wasserstein_ratio"])
+
+
+@pytest.mark.parametrize("mode", ["train", "evaluate", "export", "convert"])
+def test_a_run_of_0_1_is_refused_in_one_line_that_names_its_version(tmp_path, mode):
+    folder = copy("run_0.1.0", tmp_path)
+    done = launch(f"--mode={mode}", "--run_dir=run", "--dataset=tiny.npz", cwd=folder)
+    assert done.returncode == 2
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("keras_aae: --run_dir=run: keras_aae 0.1.0 or older wrote this run")
+    assert "Traceback" not in done.stderr
