@@ -3,7 +3,7 @@
     python tests/golden/record.py check [semisup ...]     # compares with losses.json
     python tests/golden/record.py record [semisup ...]    # writes losses.json
 
-The losses of 20 updates on `mnist_5k`, seed 0, under both update rules, have to be equal to the
+The losses of 20 steps on `mnist_5k`, seed 0, under both update rules, have to be equal to the
 last digit on the machine that recorded them, whatever is moved in the code.
 """
 
@@ -17,37 +17,31 @@ from absl import flags
 import numpy as np
 import tensorflow as tf
 
-from keras_aae import data
 from keras_aae import experiment
 from keras_aae import flagfiles
 from keras_aae import launch
 from keras_aae.deployment import export
+from keras_aae.training import loop
 
 FILE = pathlib.Path(__file__).with_name("losses.json")
 RULES = ("joint", "sequential")
-UPDATES = 20
+STEPS = 20
 
 
 def read_config(name, rule):
     values = flags.FlagValues()
     launch.define_flags(values)
-    changes = ("--smoke", f"--update={rule}")
+    changes = ("--smoke", f"--update_rule={rule}")
     return launch.read_config(["launch", f"--flagfile={name}.cfg", *changes], values)
 
 
 def run(name, rule):
-    """The losses of each update by phase, and a digest of the export's outputs."""
+    """The losses of each step by phase, and a digest of the export's outputs."""
     config = read_config(name, rule)
-    dataset = data.load(
-        config.dataset, labels=config.labels, validation=config.validation, seed=config.seed
-    )
+    dataset = experiment.load_data(config)
     model = experiment.build_model(config, dataset)
-    batches = data.minibatches(
-        dataset, seed=config.seed, augment_shift=config.augment_shift, **model.batch_sizes(config)
-    )
-    history = model.fit(
-        batches, steps_per_epoch=1, epochs=UPDATES, shuffle=False, verbose=0
-    ).history
+    batches = loop.minibatches(dataset, config)
+    history = model.fit(batches, steps_per_epoch=1, epochs=STEPS, verbose=0).history
     with tempfile.TemporaryDirectory() as folder:
         loaded = tf.saved_model.load(str(export.export(model, f"{folder}/model")))
         return {"losses": history, "outputs": digest(loaded, dataset.test.take(slice(0, None, 63)))}
@@ -131,7 +125,8 @@ def main(verb, names):
                 continue
             lines = differences(found, kept["cases"][key], exact=exact)
             wrong += bool(lines)
-            print(f"{key}: {'; '.join(lines) or 'equal' if exact else 'close'}", flush=True)
+            fine = "equal" if exact else "close"
+            print(f"{key}: {'; '.join(lines) or fine}", flush=True)
     return wrong
 
 
