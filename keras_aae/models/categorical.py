@@ -1,0 +1,81 @@
+"""What the models share whose encoder gives a category beside a style (paper, sections 5 to 7)."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from keras_aae.data import augmentation
+from keras_aae.models import autoencoder
+from keras_aae.models import defaults
+from keras_aae.models import latents
+from keras_aae.models import phases
+
+
+class CategoricalAAE(autoencoder.Autoencoder):
+    """The encoder gives a class or cluster q(y|x) and a style z.
+
+        reconstruction    min over encoder, decoder   -E log p(x|y, z)
+        discrimination    min over D_y, D_z           -E_p(y) log D_y(y) - E_q(y) log(1 - D_y(y))
+                                                      -E_p(z) log D_z(z, y)
+                                                      -E_q(z|y) log(1 - D_z(z, y))
+        generation        min over encoder            -E_q(y) log D_y(y) - E_q(z|y) log D_z(z, y)
+        agreement         min over encoder            -I(y; y') of two views of x
+
+    The agreement is not the paper's; see `phases.Agreement`.
+
+    Args:
+        input_shape: The shape of one example: (height, width, channels) or (features,).
+        y: The discrete latent variable.
+        style_adversary: Whether the style discriminator matches p(z) per class or cluster
+            (`conditional`: it receives y) or in aggregate (`marginal`, the paper's).
+        agreement_weight: Weight of the agreement. With 0 there is one view of each example and
+            nothing but the paper's losses.
+        views: Random changes of an example that keep its class; see `autoencoder.Autoencoder`.
+            Default: `augmentation.default_views`.
+        style_size: As in `aae.AdversarialAutoencoder`, like all that follow.
+        prior: See there.
+        posterior: See there.
+        discriminator_noise: See there.
+        adversarial_weight: See there.
+        reconstruction_weight: See there.
+        **kwargs: As `autoencoder.Autoencoder`; `extra_phases` come after those above.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        y: latents.Categorical,
+        *,
+        style_adversary: str = defaults.STYLE_ADVERSARY,
+        agreement_weight: float = defaults.AGREEMENT_WEIGHT,
+        views: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+        style_size: int = defaults.STYLE_SIZE,
+        prior: str | tfd.Distribution = defaults.PRIOR,
+        posterior: str = defaults.POSTERIOR,
+        discriminator_noise: float = defaults.DISCRIMINATOR_NOISE,
+        adversarial_weight: float = defaults.ADVERSARIAL_WEIGHT,
+        reconstruction_weight: float = defaults.RECONSTRUCTION_WEIGHT,
+        **kwargs: Any,
+    ):
+        z = latents.Style(style_size, prior, posterior)
+        settings: dict[str, Any] = {"noise": discriminator_noise, "weight": adversarial_weight}
+        context = phases.style_context(style_adversary, y)
+        agreement: Sequence[phases.Phase] = ()
+        if agreement_weight:
+            agreement = (phases.Agreement(y, agreement_weight),)
+            views = views or augmentation.default_views(input_shape)
+        super().__init__(
+            input_shape,
+            (y, z),
+            (
+                phases.Reconstruction(reconstruction_weight),
+                *phases.Adversary(y, **settings).phases,
+                *phases.Adversary(z, context=context, **settings).phases,
+                *agreement,
+            ),
+            views=views if agreement_weight else None,
+            **kwargs,
+        )
