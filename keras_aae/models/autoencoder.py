@@ -69,10 +69,9 @@ class Autoencoder(trainer.Trainer):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Autoencoder":
         made = super().__new__(cls, *args, **kwargs)
-        arguments = inspect.signature(cls.__init__).bind(None, *args, **kwargs).arguments
-        arguments.pop("self")
-        given = {**arguments, **arguments.pop("kwargs", {})}
-        object.__setattr__(made, "_arguments", {k: v for k, v in given.items() if k != "kwargs"})
+        bound = inspect.signature(cls.__init__).bind(None, *args, **kwargs).arguments
+        named = {name: value for name, value in bound.items() if name not in ("self", "kwargs")}
+        object.__setattr__(made, "_arguments", named | bound.get("kwargs", {}))
         return made
 
     def __init__(
@@ -188,6 +187,13 @@ class Autoencoder(trainer.Trainer):
     def num_predicted(self) -> int:
         """The number of classes or clusters that are predicted; 0 for none."""
         return self.categorical.size if self.categorical and self.prediction else 0
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes that training labels have; 0 where it learns from none."""
+        if self.labels == "none":
+            return 0
+        return self.categorical.size if self.categorical else self.num_predicted
 
     def label_code(self, labels: tf.Tensor | None) -> latents_lib.Code:
         """The parts of the code that a label gives; none, unless the decoder receives it.

@@ -195,15 +195,15 @@ class Trainer(keras.Model):
     def _checked_labels(self, y: Any, count: int) -> np.ndarray:
         """Labels as int32 [N]."""
         y = np.asarray(y)
-        known = self.num_predicted if self.prediction == "class" else None
         if y.ndim == 2 and y.shape[1] > 1:
             y = np.where(y.any(axis=1), y.argmax(axis=1), splits.UNLABELLED)
         y = y.reshape(-1)
         if y.shape != (count,):
             raise ValueError(f"Expected {count} labels. Received: {y.shape}")
-        if not np.array_equal(y, y.astype(np.int32)) or (known and y.max(initial=0) >= known):
+        most = self.num_classes - 1 if self.num_classes else np.iinfo(np.int32).max
+        if not np.array_equal(y, y.astype(np.int32)) or y.max(initial=0) > most:
             raise ValueError(
-                f"Expected integer labels from 0 to {(known or 0) - 1}, -1 where unknown. "
+                f"Expected integer labels from 0 to {most}, -1 where unknown. "
                 f"Received: {y.min()} to {y.max()}, dtype {y.dtype}"
             )
         return y.astype(np.int32)
