@@ -1,12 +1,12 @@
 """The optimizers of a model's steps, which follow the learning rate of one of them."""
 
 from collections.abc import Iterable
-from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
 
 from keras_aae.models import phases as phases_lib
+from keras_aae.models import updates
 
 _BETA_1 = 0.5  # Of the default optimizer: adversarial training oscillates with more.
 
@@ -19,21 +19,22 @@ def get(optimizer: str | keras.optimizers.Optimizer) -> keras.optimizers.Optimiz
 
 
 def for_steps(
-    steps: Mapping[str, tuple[Iterable[phases_lib.Phase], bool]],
-    model: phases_lib.Model,
+    rule: updates.UpdateRule,
+    model: updates.Model,
     optimizer: keras.optimizers.Optimizer,
     adversarial: keras.optimizers.Optimizer,
 ) -> dict[str, keras.optimizers.Optimizer]:
-    """The built optimizer of each optimizer step.
+    """The built optimizer of each optimizer step, by the name of the step.
 
     Args:
-        steps: For each step its phases, and whether it is adversarial.
+        rule: The update rule, which says what the steps are.
         model: The model.
         optimizer: Serves the first step that isn't adversarial; the pattern of the others.
         adversarial: The pattern for adversarial steps.
     """
     made: dict[str, keras.optimizers.Optimizer] = {}
-    for name, (phases, is_adversarial) in steps.items():
+    for name, phases in rule.steps(model).items():
+        is_adversarial = rule.is_adversarial(name, phases)
         if is_adversarial or optimizer in made.values():
             made[name] = _copy(adversarial if is_adversarial else optimizer, optimizer)
         else:

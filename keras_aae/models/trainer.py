@@ -100,15 +100,7 @@ class Trainer(keras.Model):
             auto_scale_loss=auto_scale_loss,
         )
         pattern = optimizers_lib.get(adversarial_optimizer or self.optimizer)
-        self.optimizers = optimizers_lib.for_steps(
-            {
-                name: (own, self.update_rule.is_adversarial(name, own))
-                for name, own in self.update_rule.steps(self).items()
-            },
-            self,
-            self.optimizer,
-            pattern,
-        )
+        self.optimizers = optimizers_lib.for_steps(self.update_rule, self, self.optimizer, pattern)
         self._compile_arguments = {
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
