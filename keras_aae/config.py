@@ -126,7 +126,8 @@ class Config:
     )
     labels: int = _data(
         None,
-        "How many training labels the model gets, class-balanced. 0: none; -1: all. Default: "
+        "How many training labels the model gets, as many of each class: a multiple of the number "
+        "of classes. 0: none; -1: all. Default: "
         f"{LABELS_PER_CLASS} of each class for models that learn from few, all for supervised, "
         "none for the others.",
         brief=True,
@@ -240,7 +241,13 @@ class Config:
         brief=True,
         low=1,
     )
-    batch_size: int = _training(100, "Unlabelled images in a minibatch.", brief=True, low=1)
+    batch_size: int = _training(
+        100,
+        "Examples in a minibatch; their labels are used by --model=supervised alone. Models that "
+        "learn from few labels get --labelled_batch_size more.",
+        brief=True,
+        low=1,
+    )
     labelled_batch_size: int = _training(
         50, "Labelled images in a minibatch, for models that learn from few labels.", low=1
     )

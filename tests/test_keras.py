@@ -227,7 +227,10 @@ def test_images_alone_train_a_model_without_labels_and_are_refused_by_one_with()
     assert int(model.step) == 4
     with pytest.raises(ValueError, match="SemiSupervisedAAE learns from them"):
         compiled("semisup").fit(x, verbose=0)
+    minibatches = data.minibatches(data.Dataset(*[data.Split(x, y)] * 3, tuple("abc")))
     for name in ("semisup", "supervised", "label_informed"):
+        with pytest.raises(ValueError, match="Expected minibatches with labels"):
+            compiled(name).fit(minibatches, verbose=0)
         with pytest.raises(ValueError, match="integer labels from 0 to 2"):
             compiled(name).fit(x, y + 1, verbose=0)
     with pytest.raises(ValueError, match="16 labels"):

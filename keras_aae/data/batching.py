@@ -27,14 +27,17 @@ class Minibatches:
     Args:
         dataset: What to draw from.
         seed: Draws the orders and the shifts.
-        batch_size: Examples drawn from the whole training set, over all replicas; their y is -1.
-        labelled_batch_size: Examples drawn from the labelled subset, over all replicas; either
-            may be 0.
+        batch_size: Examples drawn from the whole training set, the labelled ones included, over all
+            replicas; their y is -1.
+        labelled_batch_size: Examples drawn from the labelled subset, over all replicas. With 0, the
+            default, no label reaches the model: set it for models that learn from labels, and
+            `batch_size=0` for `SupervisedAAE`.
         augment_shift: Shift each image by up to so many pixels, edges repeated.
         start: The step to begin with.
 
     Raises:
-        UserError: there is nothing to draw from.
+        UserError: both batch sizes are 0, or `labelled_batch_size` is not and no training example
+            has a label.
     """
 
     def __init__(
@@ -58,6 +61,11 @@ class Minibatches:
         """How many batches make a pass over the examples of the first part, at least 1."""
         pool = self._pools[0]
         return max(1, -(-len(pool.rows) // pool.size))
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether a part of each batch has its labels."""
+        return self._pools[-1].setting == "labelled_batch_size"
 
     def check(self, replicas: int) -> None:
         """Raises a UserError where a batch size does not divide by the number of replicas."""
@@ -139,6 +147,8 @@ def _pools(y: np.ndarray, batch_size: int, labelled_batch_size: int) -> list[_Po
         raise errors.UserError(
             "--labels: the model learns from labels, but no training example has one"
         )
+    if not batch_size and not labelled_batch_size:
+        raise errors.UserError("--batch_size=0: expected a --labelled_batch_size of 1 or more")
     withheld = np.full_like(y, splits.UNLABELLED)
     pools = (
         _Pool("batch_size", "unlabelled order", np.arange(len(y)), withheld, batch_size),

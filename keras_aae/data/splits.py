@@ -1,7 +1,8 @@
 """Which examples train, validate and test, and which labels the model is given.
 
-Every choice is class-balanced and drawn from the seed. A training label that the model is not given
-is replaced by -1 here, before anything else sees it.
+The held-out examples are the same share of each class; a given number of labels is as many of each
+class. Both are drawn from the seed. A training label that the model is not given is replaced by -1
+here, before anything else sees it.
 """
 
 from collections.abc import Sequence
@@ -114,7 +115,8 @@ def load(
     Args:
         name: As `--dataset`: see `sources.read`.
         data_dir: Where TFDS data sets are prepared.
-        labels: How many training labels to keep, class-balanced; 0 for none, -1 for all.
+        labels: How many training labels to keep, as many of each class: a multiple of the number of
+            classes; 0 for none, -1 for all.
         validation: The share of the training examples to hold out, of each class alike.
         seed: Draws the held-out examples and the labelled subset.
 

@@ -46,7 +46,7 @@ class Evaluator:
         """What the model makes of examples.
 
         Args:
-            split: The examples; their labels are used by models that are conditioned on them.
+            split: One example or more; models whose decoder receives the class use their labels.
 
         Returns:
             What `encode` gives [N, size]; `class_probabilities` or `cluster_probabilities` of a

@@ -27,7 +27,9 @@ class AdversarialAutoencoder(autoencoder.Autoencoder):
             the encoder also receives noise.
         discriminator_noise: Standard deviation of the noise on the discriminator's input.
         adversarial_weight: Weight of the losses of discrimination and generation.
-        reconstruction_weight: Weight of the reconstruction loss, a mean over pixels.
+        reconstruction_weight: Weight of the reconstruction loss, which is the mean over pixels, not
+            the sum, of -log p(x|z) in nats; or the mean squared error, for feature vectors and
+            `observation.Pixels("squared_error")`.
         **kwargs: As `autoencoder.Autoencoder`.
     """
 

@@ -39,12 +39,13 @@ class Autoencoder(trainer.Trainer):
         extra_phases: More of them, a user's own.
         representation: Makes the layer between the parts of a code side by side, [B, sum of sizes],
             and the decoder; called once for each copy. Default: none.
-        views: Random changes of an example that keep its class, called with examples [B, ...] and
-            an integer seed [2]. With it a step trains on two views of each example, the first of
-            all before the second of any. Default: on the examples as they are.
+        views: Random changes of an example that keep its class, called with normalised examples,
+            float32 [B, ...], and an integer seed [2]. With it a step trains on [2 B, ...]: a view
+            of each example, then a second view of each. Default: on the examples as they are.
         network: The name of a family of networks, or a `networks.Family`.
-        observation: How raw data enters the graph. Default: uint8 images, or features on the scale
-            that they come in, by the shape of an example.
+        observation: How raw data is normalised, and its reconstruction loss. Default: by shape,
+            `observation.Pixels`, or `observation.Features` that does not standardise; for features
+            pass `observation.of(x_train)`, which does.
         update_rule: `joint` or `sequential`; see `updates`.
         input_noise: Standard deviation of the noise on the encoder's input in training. 2-D codes
             that match their prior with it shrink in evaluation, where there is none.
@@ -60,9 +61,11 @@ class Autoencoder(trainer.Trainer):
     Attributes:
         prediction: What `classify` predicts: `class`, `cluster`, or None for neither.
         latents: The latent variables.
-        priors: The prior of each part of the code by name.
-        parts: The size of each part of the code by name.
-        discriminators: The discriminator of each latent variable that has one, by its name.
+        priors: The prior of each part of the code, by the part's name: `style`, and
+            `class_probabilities` or `cluster_probabilities`.
+        parts: The size of each part of the code, by the same names.
+        discriminators: The discriminator of each latent variable that has one, by the variable's
+            name: `style`, `class` or `cluster`.
     """
 
     prediction: str | None = None
@@ -281,13 +284,16 @@ class Autoencoder(trainer.Trainer):
 
         Args:
             x: uint8 images [B, H, W, C], float ones in [0, 1], or float features [B, D].
-            seeds: Draw the code from q(z|x) with these. Default: the centre of q(z|x).
+            seeds: A `seeds.Seeds` to draw the code from q(z|x) with. Default: no draw; the mean of
+                a `gaussian` posterior, the code for zero noise of a `universal` one.
 
         Returns:
-            float32 [B, size] for each of `encoder_parts`.
+            float32 [B, size] for each of `encoder_parts`, like `style` and `class_probabilities`;
+            for dimensionality reduction also `representation`, float32 [B, n].
 
         Raises:
-            ValueError: the examples have another shape, or are out of range.
+            ValueError: the examples have another shape or dtype, or are out of range; for the range
+                it is tf.errors.InvalidArgumentError inside a compiled function.
         """
         if tuple(x.shape[1:]) != self.example_shape:
             raise ValueError(
@@ -386,8 +392,9 @@ class Autoencoder(trainer.Trainer):
             Images float32 [B, H, W, C] in [0, 1], or features [B, D].
 
         Raises:
-            ValueError: a class or cluster is out of range; inside a compiled function it is
-                tf.errors.InvalidArgumentError.
+            ValueError: a class or cluster is out of range (inside a compiled function it is
+                tf.errors.InvalidArgumentError); or the model has no discrete latent variable, like
+                `LabelInformedAAE`, which predicts classes by the prior's components.
         """
         code = self.sample_prior(seeds)
         if values is not None:

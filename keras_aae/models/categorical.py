@@ -31,8 +31,8 @@ class CategoricalAAE(autoencoder.Autoencoder):
         y: The discrete latent variable.
         style_adversary: Whether the style discriminator matches p(z) per class or cluster
             (`conditional`: it receives y) or in aggregate (`marginal`, the paper's).
-        agreement_weight: Weight of the agreement. With 0 there is one view of each example and
-            nothing but the paper's losses.
+        agreement_weight: Weight of the agreement. With 0 there is one view of each example, `views`
+            is ignored, and there is nothing but the paper's losses.
         views: Random changes of an example that keep its class; see `autoencoder.Autoencoder`.
             Default: `augmentation.default_views`.
         style_size: As in `aae.AdversarialAutoencoder`, like all that follow.

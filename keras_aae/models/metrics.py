@@ -43,6 +43,8 @@ class ClassErrorRate(keras.metrics.Mean):
 class ClusterErrorRate(keras.metrics.Metric):
     """The share of the labelled examples that are not of the class most frequent in their cluster.
 
+    Labels are 0 to 1023; examples with any other are left out.
+
     Args:
         clusters: The number of clusters.
         **kwargs: As `keras.metrics.Metric`.

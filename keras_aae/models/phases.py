@@ -30,8 +30,9 @@ class Batch(NamedTuple):
         x: Normalised examples, float32 [B, ...].
         y: Labels, int32 [B], -1 where unlabelled.
         seeds: The streams of this step's random draws.
-        training: Whether networks are trained on it; else losses are only measured, on the averaged
-            weights and without noise.
+        training: Whether networks are trained on it; else losses are only measured, with the
+            averaged encoder and decoder and without noise on inputs. Codes are still drawn from
+            q(z|x).
     """
 
     x: tf.Tensor
@@ -102,7 +103,7 @@ class Phase(abc.ABC):
 
 
 class Reconstruction(Phase):
-    """-log p(x|z), or the squared error: the decoded code against the clean example (section 2)."""
+    """-log p(x|z) or the squared error, a mean over pixels or features, of the clean example."""
 
     def __init__(self, weight: float):
         super().__init__("reconstruction", weight)
@@ -122,8 +123,9 @@ class Adversary:
 
     Args:
         latent: The latent variable.
-        context: A discrete latent variable whose value the discriminator receives too. Then it
-            compares p(z) with q(z|y) for each y, else with q(z).
+        context: A discrete latent variable whose part of the code the discriminator receives too,
+            beside codes and samples alike and without a gradient: q(y|x), or a label one-hot. Then
+            it compares p(z) with q(z|y), else with q(z).
         noise: Standard deviation of the noise on the discriminator's input.
         weight: Weight of both losses.
 

@@ -24,10 +24,10 @@ class Trainer(keras.Model):
     """A Keras model that is trained in phases; `autoencoder.Autoencoder` gives it its networks.
 
     A step trains on one minibatch. `fit` and `evaluate` take what Keras models take: arrays, or a
-    `tf.data.Dataset` of examples, of (examples, labels) or of {"x": examples, "y": labels}; or the
-    endless minibatches of `data.minibatches`, which bring labelled and unlabelled examples together
-    and are the same after a restart. Labels are integer [B] or [B, 1], -1 where unknown, or one-hot
-    [B, classes].
+    `tf.data.Dataset` of examples, of (examples, labels) or of {"x": examples, "y": labels}. Only
+    `fit` takes the endless minibatches of `data.minibatches`, which bring labelled and unlabelled
+    examples together and are the same after a restart. Labels are integer [B] or [B, 1], -1 where
+    unknown, or one-hot [B, classes], all zeros where unknown.
 
     Attributes:
         phases: The phases of a step, in the paper's order.
@@ -153,12 +153,19 @@ class Trainer(keras.Model):
         With `data.minibatches` and no `steps_per_epoch` an epoch is a pass over the examples.
 
         Raises:
-            ValueError: the data doesn't fit the model, or a sample or class weight is given.
+            ValueError: the data doesn't fit the model, a sample or class weight is given, or the
+                steps of an epoch are not a multiple of `steps_per_execution`.
+            UserError: a batch size of the minibatches is not a multiple of the replicas.
         """
         for name in ("sample_weight", "class_weight"):
             if kwargs.get(name) is not None:
                 raise ValueError(f"Expected fit() without {name}: the phases don't weigh examples")
         if isinstance(x, batching.Minibatches):
+            if self.labels != "none" and not x.has_labels:
+                raise ValueError(
+                    f"Expected minibatches with labels: {type(self).__name__} learns from them. "
+                    "Received: labelled_batch_size=0"
+                )
             if kwargs.get("steps_per_epoch") is None:
                 kwargs["steps_per_epoch"] = x.steps_per_pass
             kwargs["shuffle"] = False
@@ -235,7 +242,10 @@ class Trainer(keras.Model):
         return {name: tracker.result() for name, tracker in self._trackers.items()}
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """The losses of held-out examples and the error rate, with the averaged weights."""
+        """The losses of held-out examples and the error rate, for codes drawn from q(z|x).
+
+        Encoder and decoder have the averaged weights; discriminators have no average.
+        """
         x, y = self._unpack(data, training=False)
         seeds = seeds_lib.Seeds(self.seed, tf.constant(0)).within("evaluation")
         batch = phases_lib.Batch(self.normalize(x), y, seeds, training=False)

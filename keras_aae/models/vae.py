@@ -15,16 +15,20 @@ from keras_aae.models import phases
 class VariationalAutoencoder(autoencoder.Autoencoder):
     """The networks of the adversarial autoencoder with a KL term in place of the adversary.
 
-        reconstruction    min over encoder, decoder   -E_q(z|x) log p(x|z)
+        reconstruction    min over encoder, decoder   -E_q(z|x) log p(x|z) / D
         divergence        min over encoder            KL(q(z|x) || p(z))
 
-    Their sum bounds -log p(x) (Kingma and Welling, arXiv 1312.6114). q(z|x) is Gaussian.
+    D is the number of pixels or features. The losses are logged like this; the weight of the
+    divergence is that of the reconstruction divided by D. So weighted, their sum is a bound on
+    -log p(x) (Kingma and Welling, arXiv 1312.6114) times reconstruction_weight / D, for squared
+    errors up to a constant. q(z|x) is Gaussian.
 
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
         style_size: Dimensions of the code z.
-        prior: The prior p(z): a name for `priors.get` or a TFP distribution.
-        reconstruction_weight: Weight of both losses.
+        prior: The prior p(z): a name for `priors.get` or a TFP distribution. Its density must be
+            positive everywhere: with `uniform` the divergence is infinite.
+        reconstruction_weight: Weight of the reconstruction loss; divided by D, of the divergence.
         **kwargs: As `autoencoder.Autoencoder`.
     """
 
