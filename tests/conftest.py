@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def bars(count, seed=0, classes=3, side=12):
-    """uint8 images [count, side, side, 1] of a bright bar whose height tells the class; labels."""
+    """uint8 images [count, side, side, 1] of a bright bar whose height gives the class; labels."""
     generator = np.random.default_rng(seed)
     labels = (np.arange(count) % classes).astype(np.int32)
     images = generator.integers(0, 60, (count, side, side, 1))

@@ -51,7 +51,7 @@ def test_an_affine_map_is_drawn_for_each_image_from_the_seed():
     ids=["rotation", "shear", "scale", "shift"],
 )  # fmt: skip
 def test_each_affine_change_against_its_formula(limits, bend):
-    # A ramp along each axis tells where a pixel of the result was taken from.
+    # A ramp along each axis says where a pixel of the result was taken from.
     side = 21
     down, across = np.meshgrid(np.arange(side), np.arange(side), indexing="ij")
     ramps = np.stack([across, down], axis=-1).astype(np.float32)[None]

@@ -90,8 +90,8 @@ def test_a_file_takes_any_batch(semisup):
 @pytest.mark.parametrize("name", ["supervised", "dimreduce_unsup", "label_informed"])
 def test_other_variants_convert_too(name, tmp_path):
     model, rows = convert(name, tmp_path, ["float32"])
-    told = {None: set(), "class": {"classify"}, "cluster": {"cluster"}}[model.prediction]
-    assert set(rows) == {(use, "float32") for use in {"encode", "decode"} | told}
+    predicted = {None: set(), "class": {"classify"}, "cluster": {"cluster"}}[model.prediction]
+    assert set(rows) == {(use, "float32") for use in {"encode", "decode"} | predicted}
     assert all(row["largest_deviation"] < 1e-4 for row in rows.values())
 
 

@@ -77,12 +77,12 @@ def test_prediction_in_parts_is_prediction_of_the_whole(count):
     np.testing.assert_allclose(predictions["squared_error"], expected, rtol=1e-5)
 
 
-def test_the_probe_reads_the_class_from_a_style_that_tells_it(monkeypatch):
+def test_the_probe_reads_the_class_from_a_style_that_depends_on_it(monkeypatch):
     evaluator = evaluation.Evaluator(make("aae"))
     images, labels = bars(300)
     split = data.Split(images, labels)
     generator = np.random.default_rng(0)
-    # The first style tells the class by its sign, the second not at all.
+    # The first style depends on the class, the second does not.
     for leak, low, high in ((3.0, 0.0, 0.1), (0.0, 0.5, 0.8)):
         centres = leak * np.stack([np.cos(labels * 2.1), np.sin(labels * 2.1)], axis=-1)
         style = centres + generator.normal(size=(300, 2)) * 0.5

@@ -141,7 +141,7 @@ def png(image):
     return buffer.getvalue()
 
 
-def test_the_page_tells_what_the_saved_model_tells(semisup_page, browser):
+def test_the_page_predicts_what_the_saved_model_predicts(semisup_page, browser):
     signatures = tf.saved_model.load(str(semisup_page.parent / "models/semisup/1")).signatures
 
     def expected(image):
@@ -241,7 +241,7 @@ def test_it_is_usable_from_the_keyboard_alone(semisup_page, browser):
         assert every.count() == 3
 
 
-def test_clusters_of_coloured_images_are_told_and_named(browser, packages, tmp_path):
+def test_clusters_of_coloured_images_are_predicted_and_named(browser, packages, tmp_path):
     grey, labels = bars(30)
     images = np.concatenate([grey, 255 - grey, grey // 2], axis=-1)
     split = data.Split(images, labels)

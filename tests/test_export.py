@@ -130,19 +130,19 @@ def test_the_graph_holds_nothing_that_a_server_refuses(exported):
         assert all(op.startswith("Stateless") for op in random), random
 
 
-def test_the_card_tells_the_inputs_and_outputs_as_they_are(exported):
+def test_the_card_lists_the_inputs_and_outputs_as_they_are(exported):
     _, loaded = exported
     folder = pathlib.Path(loaded.path) / "assets.extra"
     card = json.loads((folder / "model_card.json").read_text())["signatures"]
     assert set(card) == set(loaded.signatures) - {"serving_default"}
     page = (folder / "README.md").read_text()
-    for name, told in card.items():
+    for name, listed in card.items():
         function = loaded.signatures[name]
         _, inputs = function.structured_input_signature
         for key, spec in inputs.items():
-            assert told["inputs"][key].startswith(f"{spec.dtype.name} [?")
-        assert set(told["inputs"]) == set(inputs)
-        assert set(told["outputs"]) == set(function.structured_outputs)
+            assert listed["inputs"][key].startswith(f"{spec.dtype.name} [?")
+        assert set(listed["inputs"]) == set(inputs)
+        assert set(listed["outputs"]) == set(function.structured_outputs)
         assert f"| `{name}` |" in page
     assert json.loads((folder / "model_card.json").read_text())["classes"] == ["a", "b", "c"]
     assert card["encode"]["inputs"] == {"image": "uint8 [?, 12, 12, 1]"}

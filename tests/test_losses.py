@@ -57,7 +57,7 @@ def test_mutual_information_of_joint_distributions_worked_out_by_hand():
         assert float(losses.mutual_information(tf.constant(joint))) == pytest.approx(expected)
 
 
-def test_mutual_information_has_a_gradient_where_a_category_is_empty():
+def test_mutual_information_has_a_gradient_where_a_class_is_empty():
     joint = tf.constant([[1.0, 0.0], [0.0, 0.0]])
     with tf.GradientTape() as tape:
         tape.watch(joint)

@@ -227,7 +227,7 @@ def snapshot_all(network):
 
 
 @pytest.mark.parametrize("name", ["semisup", "supervised", "clustering", "dimreduce"])
-def test_generate_takes_the_category_that_is_asked_for(name):
+def test_generate_takes_the_class_that_is_asked_for(name):
     model = make(name)
     seeds, chosen = tf.constant([4, 4], tf.int64), tf.constant([0, 2])
     style = model.sample_prior(seeds)["style"]
@@ -237,7 +237,7 @@ def test_generate_takes_the_category_that_is_asked_for(name):
 
 
 @pytest.mark.parametrize("name", ["dimreduce", "dimreduce_unsup"])
-def test_the_representation_is_the_head_of_the_category_and_the_style(name):
+def test_the_representation_is_the_head_of_the_class_and_the_style(name):
     model = make(name, style_size=3)
     images, _ = bars(5)
     code = model.encode(images)
@@ -286,7 +286,7 @@ def test_the_squared_error_of_pixels_is_that_of_what_they_are_expected_to_be():
         observation.Pixels("absolute")
 
 
-def test_classification_learns_and_classify_tells_it():
+def test_classification_learns_and_classify_predicts():
     model = make("semisup")
     model.compile(keras.optimizers.Adam(1e-2))
     train(model, steps=120, count=24)

@@ -12,7 +12,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def run_example(text):
-    """Runs the indented code of a page, with two updates in place of many; returns its names."""
+    """Runs the indented code of a page, with two steps in place of many; returns its names."""
     code = "".join(line[4:] + "\n" for line in text.splitlines() if line.startswith("    "))
     assert "model.fit(" in code
     names = {}

@@ -242,9 +242,9 @@ def test_the_example_clients_classify_pictures(served, tmp_path, capsys, kind):
     }[kind]
     settings = [f"--server={address}", "--model=digits", "--side=12", str(path)]
     assert example["main"](settings) == 0
-    told = stable.classify(image)
-    number = int(told["class"][0])
-    share = float(told["class_probabilities"][0, number])
+    answer = stable.classify(image)
+    number = int(answer["class"][0])
+    share = float(answer["class_probabilities"][0, number])
     assert capsys.readouterr().out == f"{path}: {number} ({share:.1%})\n"
     assert example["main"]([*settings, "--model=letters"]) == 1
     assert capsys.readouterr().err.count("\n") == 1

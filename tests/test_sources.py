@@ -423,7 +423,7 @@ def test_one_palette_in_colour_makes_all_colour(tmp_path):
     assert x[2, 0].tolist() == [[0] * 3, [100] * 3, [255] * 3]
 
 
-def told(folder, capsys):
+def said(folder, capsys):
     """What reading a folder says on stderr, line by line, without the folder's name."""
     sources.read(str(folder))
     out, err = capsys.readouterr()
@@ -433,7 +433,7 @@ def told(folder, capsys):
 
 
 def test_a_plain_folder_is_read_without_a_word(folder, capsys):
-    assert told(folder, capsys) == []
+    assert said(folder, capsys) == []
 
 
 def test_folders_within_a_class_are_read_in_order(tmp_path, capsys):
@@ -448,22 +448,22 @@ def test_folders_within_a_class_are_read_in_order(tmp_path, capsys):
     assert raw.y_train.tolist() == [0, 0, 0, 0]
     assert raw.classes == ("a",)
     assert raw.x_test[:, 0, 0, 0].tolist() == [9]
-    assert told(tmp_path, capsys) == []
+    assert said(tmp_path, capsys) == []
 
 
 def test_files_that_are_no_images_are_counted_and_named(folder, capsys):
     (folder / "notes.txt").touch()
-    assert told(folder, capsys) == ["left out 1 file that is no image (notes.txt)"]
+    assert said(folder, capsys) == ["left out 1 file that is no image (notes.txt)"]
     for name in ("train/class0/a.txt", "train/labels.csv", "test/class1/data.h5"):
         (folder / name).touch()
-    assert told(folder, capsys) == [
+    assert said(folder, capsys) == [
         "left out 4 files that are no images (notes.txt, train/labels.csv, train/class0/a.txt, ...)"
     ]
 
 
 def test_a_link_to_a_folder_within_a_class_is_named(folder, capsys):
     (folder / "train/class0/again").symlink_to(folder / "train/class0")
-    assert told(folder, capsys) == ["left out 1 file that is no image (train/class0/again)"]
+    assert said(folder, capsys) == ["left out 1 file that is no image (train/class0/again)"]
     assert len(sources.read(str(folder)).x_train) == 6
 
 
@@ -477,16 +477,16 @@ def test_a_class_may_be_a_link_to_a_folder(folder, tmp_path_factory):
 @pytest.mark.parametrize("name", ["val", "validation", "Valid"])
 def test_a_validation_folder_is_not_used_and_that_is_said(folder, capsys, name):
     (folder / name / "class0").mkdir(parents=True)
-    assert told(folder, capsys) == [
+    assert said(folder, capsys) == [
         f"{name}/ is not used; the validation split is drawn from train/ (--validation)"
     ]
 
 
 def test_what_lies_beside_train_and_test_is_named(folder, capsys):
     (folder / "dev").mkdir()
-    assert told(folder, capsys) == ["left out 1 entry beside train/ and test/ (dev)"]
+    assert said(folder, capsys) == ["left out 1 entry beside train/ and test/ (dev)"]
     Image.new("L", (5, 5)).save(folder / "stray.png")
-    assert told(folder, capsys) == ["left out 2 entries beside train/ and test/ (dev, stray.png)"]
+    assert said(folder, capsys) == ["left out 2 entries beside train/ and test/ (dev, stray.png)"]
 
 
 @pytest.mark.parametrize("where", ["", "train", "train/class0", "test", "test/class1"])
@@ -495,7 +495,7 @@ def test_hidden_files_and_folders_are_left_out_without_a_word(folder, capsys, wh
     for name in (".DS_Store", "Thumbs.db", "._0.png", ".checkpoints/0.png", ".git/x/config"):
         (folder / where / name).parent.mkdir(exist_ok=True, parents=True)
         (folder / where / name).write_bytes(b"no image")
-    assert told(folder, capsys) == []
+    assert said(folder, capsys) == []
     np.testing.assert_array_equal(sources.read(str(folder)).y_train, before.y_train)
 
 
@@ -513,14 +513,14 @@ def test_of_several_frames_the_first_is_read_and_that_is_said(tmp_path, capsys, 
     path = saved(
         tmp_path, f"x.{ending}", frames[0], save_all=True, append_images=frames[1:], **options
     )
-    assert told(tmp_path, capsys) == [
+    assert said(tmp_path, capsys) == [
         f"read the first frame of 1 file that has more (train/a/x.{ending})"
     ]
     loss = 1 if ending == "mpo" else 0  # Of JPEG.
     np.testing.assert_allclose(only_image(tmp_path), [[[255, 0, 0]] * 2] * 2, atol=loss)
     capsys.readouterr()
     (path.parent / f"y.{ending}").write_bytes(path.read_bytes())
-    assert told(tmp_path, capsys) == [
+    assert said(tmp_path, capsys) == [
         f"read the first frame of 2 files that have more (train/a/x.{ending}, train/a/y.{ending})"
     ]
 

@@ -89,7 +89,7 @@ def test_only_damaged_checkpoints_are_an_error(tmp_path):
         run(tmp_path)
 
 
-def test_a_full_disk_is_told_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     run(tmp_path, steps=2)
 
     def full(self, **kwargs):

@@ -1,4 +1,4 @@
-"""What the models share whose encoder gives a category beside a style (paper, sections 5 to 7)."""
+"""What the models share that give a class or cluster beside a style (paper, sections 5 to 7)."""
 
 from collections.abc import Callable
 from collections.abc import Sequence

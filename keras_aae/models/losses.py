@@ -50,7 +50,7 @@ def classification(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def mutual_information(joint: tf.Tensor) -> tf.Tensor:
-    """I(y; y') of the categories of two views of the same examples, in nats, a scalar.
+    """I(y; y') of the classes of two views of the same examples, in nats, a scalar.
 
     Which view comes first is left open, so that the joint distribution counts both ways.
 

@@ -50,12 +50,12 @@ def run(name, rule):
 def digest(loaded, split):
     """The mean and the mean size of each output of each signature on fixed inputs."""
     count = len(split.x)
-    categories = np.arange(count, dtype=np.int32) % 10
+    classes = np.arange(count, dtype=np.int32) % 10
     fixed = {
         "image": split.x,
         "seed": np.arange(count),
-        "label": categories,
-        "cluster": categories,
+        "label": classes,
+        "cluster": classes,
     }
     code = loaded.signatures["encode"](image=tf.constant(split.x))
     numbers = {}
@@ -65,7 +65,7 @@ def digest(loaded, split):
         for key, spec in function.structured_input_signature[1].items():
             given = code.get(key, fixed.get(key))
             one_hot = np.eye(spec.shape[-1] or 1, dtype=np.float32) if given is None else None
-            inputs[key] = tf.constant(one_hot[categories] if given is None else given)
+            inputs[key] = tf.constant(one_hot[classes] if given is None else given)
         for key, value in function(**inputs).items():
             value = value.numpy().astype(np.float64)
             numbers[f"{name}.{key}"] = [float(value.mean()), float(np.abs(value).mean())]
