@@ -1,11 +1,24 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, locks, and records that show their own damage."""
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 import contextlib
+import errno
+import fcntl
+import hashlib
+import json
 import os
 import pathlib
+import secrets
+from typing import IO
+from typing import Any
 
 from keras_aae import errors
+
+_UNFINISHED = ".unfinished-"  # Opens the name of what is not yet in its place.
+_CHECKSUM = "checksum"  # The key of a record's own checksum.
+# What a library may say in the midst of a long message: it goes first.
+_TELLING = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)]
 
 
 def write(target: pathlib.Path, content: str | bytes) -> None:
@@ -14,11 +27,46 @@ def write(target: pathlib.Path, content: str | bytes) -> None:
     Raises:
         UserError: it can't be written.
     """
-    unfinished = target.with_name(f".{target.name}.unfinished")
+    with replacing(target) as unfinished:
+        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def replacing(target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A path to write a file to, which takes the target's place at the end; makes its folder.
+
+    The content is on the disk before it takes the place, and the place before this returns: neither
+    a killed process nor a loss of power leaves half a file.
+
+    Raises:
+        UserError: it can't be written.
+    """
+    name = f"{_UNFINISHED}{secrets.token_hex(8)}-{target.name}"
+    unfinished = target.with_name(name)
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(unfinished, target)
+        try:
+            yield unfinished
+            sync(unfinished)
+            os.replace(unfinished, target)
+            sync(target.parent)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: pathlib.Path) -> None:
+    """Removes what killed processes left in a folder that only this process writes to now."""
+    for left in folder.rglob(f"{_UNFINISHED}*"):
+        left.unlink(missing_ok=True)
+
+
+def sync(path: pathlib.Path) -> None:
+    """Returns when the disk has a file's content, or a folder's entries."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -33,5 +81,89 @@ def writing(path: pathlib.Path, *more: type[Exception]) -> Iterator[None]:
     try:
         yield
     except expected as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:200]
-        raise errors.UserError(f"{path}: not writable ({reason})") from error
+        raise errors.UserError(f"{path}: not writable ({reason(error)})") from error
+
+
+def reason(error: Exception) -> str:
+    """What an exception says, on one short line that opens with the fault of the disk, if any."""
+    text = " ".join(str(getattr(error, "strerror", None) or error).split())
+    telling = [each for each in _TELLING if each in text]
+    return ": ".join([*telling[:1], text])[:200] if text not in telling else text
+
+
+# Locks
+
+
+@contextlib.contextmanager
+def locked(path: pathlib.Path) -> Iterator[None]:
+    """Waits for a file's lock and holds it; the kernel frees that of a process that dies.
+
+    Raises:
+        UserError: the file can't be made.
+    """
+    with writing(path.parent):
+        file = path.open("w")
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def try_lock(path: pathlib.Path) -> IO[str] | None:
+    """The open file with its lock, to close when done; None where another process holds it.
+
+    Raises:
+        UserError: the file can't be made.
+    """
+    with writing(path.parent):
+        file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+# Records and checksums
+
+
+def write_record(path: pathlib.Path, record: Mapping[str, Any]) -> None:
+    """Writes a JSON object with its checksum.
+
+    Raises:
+        UserError: it can't be written.
+    """
+    whole = {**record, _CHECKSUM: _checksum(record)}
+    write(path, json.dumps(whole, indent=2) + "\n")
+
+
+def read_record(path: pathlib.Path) -> dict[str, Any] | None:
+    """What `write_record` wrote, or None where there is no such file.
+
+    Raises:
+        UserError: it is damaged: not what was written.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+        if record.pop(_CHECKSUM) != _checksum(record):
+            raise ValueError("its checksum is another")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise errors.UserError(f"{path}: damaged ({reason(error)})") from error
+    return record
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    return digest(json.dumps(record, sort_keys=True).encode())
+
+
+def digest(content: bytes | memoryview) -> str:
+    """The SHA-256 of some bytes, as `sha256:<hexadecimal>`."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def digest_of_file(path: pathlib.Path) -> str:
+    """The SHA-256 of a file's content, as `sha256:<hexadecimal>`."""
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

@@ -47,19 +47,6 @@ def test_a_directory_in_use_is_refused(tmp_path):
         pass
 
 
-def test_a_file_that_cannot_be_written_whole_leaves_the_old_one(tmp_path, monkeypatch):
-    directory = run_directory.RunDirectory(tmp_path)
-    directory.write("a/b.txt", "old")
-
-    def full(self, content):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
-    with pytest.raises(errors.UserError, match=r"b.txt: not writable \(No space left"):
-        directory.write("a/b.txt", "new")
-    assert (tmp_path / "a/b.txt").read_text() == "old"
-
-
 def test_a_path_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with (

@@ -1,0 +1,97 @@
+"""What the disk holds after a kill, a loss of power, a full disk and a flipped bit."""
+
+import os
+import subprocess
+
+import pytest
+
+from keras_aae import errors
+from keras_aae import files
+
+
+def test_content_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
+    """The order of calls without which a loss of power leaves an empty or half a file."""
+    calls, replace = [], os.replace
+    monkeypatch.setattr(files, "sync", lambda path: calls.append(("sync", path.is_dir())))
+    monkeypatch.setattr(os, "replace", lambda *a: (calls.append("replace"), replace(*a)))
+    files.write(tmp_path / "a/b.txt", "text")
+    assert calls == [("sync", False), "replace", ("sync", True)]
+    assert (tmp_path / "a/b.txt").read_text() == "text"
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_the_old_one(tmp_path, monkeypatch):
+    files.write(tmp_path / "b.txt", "old")
+
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "sync", full)
+    with pytest.raises(errors.UserError, match=r"b.txt: not writable \(No space left on device\)"):
+        files.write(tmp_path / "b.txt", "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["b.txt"]
+    assert (tmp_path / "b.txt").read_text() == "old"
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A real disk of one megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if os.getuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk can only be made by root where mounting is allowed")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_really_full_disk_is_named(full_disk):
+    files.write(full_disk / "a", b"old")
+    with pytest.raises(errors.UserError, match=r"a: not writable \(No space left on device\)"):
+        files.write(full_disk / "a", bytes(2 << 20))
+    assert (full_disk / "a").read_bytes() == b"old"
+    assert [path.name for path in full_disk.iterdir()] == ["a"]
+
+
+def test_the_fault_of_the_disk_opens_a_long_message():
+    long = RuntimeError("x" * 300 + " No space left on device\nand more")
+    assert files.reason(long).startswith("No space left on device: xxx")
+    assert len(files.reason(long)) == 200
+    assert files.reason(OSError(30, "Read-only file system")) == "Read-only file system"
+
+
+def test_a_lock_is_one_process_s_at_a_time(tmp_path):
+    first = files.try_lock(tmp_path / ".lock")
+    assert first
+    assert files.try_lock(tmp_path / ".lock") is None
+    first.close()
+    files.try_lock(tmp_path / ".lock").close()
+
+
+RECORD = {"step": 12, "rows": [{"loss": 0.1 + 0.2, "none": None}], "text": "ü\n"}
+
+
+def test_a_record_comes_back(tmp_path):
+    assert files.read_record(tmp_path / "record.json") is None
+    files.write_record(tmp_path / "record.json", RECORD)
+    assert files.read_record(tmp_path / "record.json") == RECORD
+
+
+def test_any_flipped_bit_of_a_record_is_seen_or_changes_nothing(tmp_path):
+    path = tmp_path / "record.json"
+    files.write_record(path, RECORD)
+    good = path.read_bytes()
+    for position in range(len(good) * 8):
+        changed = bytearray(good)
+        changed[position // 8] ^= 1 << position % 8
+        path.write_bytes(changed)
+        try:
+            assert files.read_record(path) == RECORD
+        except errors.UserError as error:
+            assert str(error).startswith(f"{path}: damaged")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"7", b"{}", b"\xff", b"[" * 100_000])
+def test_what_is_no_record_is_damaged(tmp_path, content):
+    (tmp_path / "record.json").write_bytes(content)
+    with pytest.raises(errors.UserError, match=r"record\.json: damaged"):
+        files.read_record(tmp_path / "record.json")
