@@ -8,17 +8,11 @@ import importlib
 import os
 from typing import Any
 
+from keras_aae.models import VARIANTS
 from keras_aae.version import VERSION as __version__
 
 _PUBLIC = {
-    "AdversarialAutoencoder": "keras_aae.models.aae",
-    "LabelInformedAAE": "keras_aae.models.label_informed",
-    "VariationalAutoencoder": "keras_aae.models.vae",
-    "SupervisedAAE": "keras_aae.models.supervised",
-    "SemiSupervisedAAE": "keras_aae.models.semisup",
-    "ClusteringAAE": "keras_aae.models.clustering",
-    "DimensionalityReductionAAE": "keras_aae.models.dimreduce",
-    "UnsupervisedDimensionalityReductionAAE": "keras_aae.models.dimreduce",
+    **{each.class_name: f"keras_aae.models.{each.module}" for each in VARIANTS.values()},
     "Autoencoder": "keras_aae.models.autoencoder",
     "Config": "keras_aae.config",
     "UserError": "keras_aae.errors",

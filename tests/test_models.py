@@ -49,13 +49,13 @@ SHAPE = (12, 12, 1)
 
 def make(name, **settings):
     settings = {"style_size": 2, "network": SMALL, "seed": 0, **settings}
-    if name == "vae":
-        settings.pop("posterior", None)  # Always Gaussian.
+    if "posterior" not in models.VARIANTS[name].settings:
+        settings.pop("posterior", None)
     if models.VARIANTS[name].labels != "none":
         settings = {"num_classes": 3, **settings}
     if models.get(name).prediction == "cluster":
         settings = {"num_clusters": 4, **settings}
-    if name.startswith("dimreduce"):
+    if "head_distance" in models.VARIANTS[name].settings:
         settings = {"head_distance": 12.0, **settings}
     if name == "label_informed":
         settings["prior"] = "three_clusters"
@@ -311,3 +311,14 @@ def test_without_a_seed_a_model_follows_that_of_keras():
         weights.append(snapshot(make("aae", seed=None).encoder)[0])
     np.testing.assert_array_equal(weights[0], weights[1])
     assert not np.array_equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize("scale", [1e-45, 1e-30, 1e25, 1e30])
+def test_features_of_any_scale_are_normalised_to_finite_numbers(scale):
+    x = (np.random.default_rng(0).normal(2, 1, (50, 3)) * scale).astype(np.float32)
+    seen = observation.of(x)
+    normalised = seen.normalize(x).numpy()
+    assert np.isfinite(normalised).all()
+    assert np.isfinite(seen.mean(normalised)).all()
+    if scale > 1e-37:
+        np.testing.assert_allclose(normalised.std(axis=0), 1, rtol=1e-3)

@@ -116,7 +116,8 @@ class Features(Observation):
 
     Args:
         mean: The mean of each feature, [D].
-        stddev: The standard deviation of each feature, [D]; a constant feature counts as 1.
+        stddev: The standard deviation of each feature, [D]; that of a constant feature counts as 1,
+            and so does one that is too small for float32 to divide by.
     """
 
     dtype = tf.float32
@@ -124,7 +125,8 @@ class Features(Observation):
 
     def __init__(self, mean: Sequence[float] | np.ndarray, stddev: Sequence[float] | np.ndarray):
         self._mean = np.asarray(mean, np.float32)
-        self._stddev = np.where(np.asarray(stddev) > 0, stddev, 1.0).astype(np.float32)
+        stddev = np.asarray(stddev, np.float32)
+        self._stddev = np.where(stddev >= np.finfo(np.float32).tiny, stddev, np.float32(1))
 
     def normalize(self, x: tf.Tensor | np.ndarray) -> tf.Tensor:
         return (tf.cast(x, tf.float32) - self._mean) / self._stddev
@@ -151,7 +153,8 @@ def of(x: np.ndarray, pixel_loss: str = defaults.PIXEL_LOSS) -> Observation:
     """
     if x.ndim == 4:
         return Pixels(pixel_loss)
-    return Features(x.mean(axis=0), x.std(axis=0))
+    # In float64: the squares of large features are beyond float32.
+    return Features(x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64))
 
 
 def of_shape(shape: tuple[int, ...]) -> Observation:

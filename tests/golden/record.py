@@ -101,7 +101,7 @@ def differences(found, expected, *, exact):
 def as_text(kept):
     """JSON with a line for each case."""
     cases = ",\n".join(
-        f"{json.dumps(key)}: {json.dumps(case)}" for key, case in kept["cases"].items()
+        f"{json.dumps(key)}: {json.dumps(case)}" for key, case in sorted(kept["cases"].items())
     )
     return f'{{"machine": {json.dumps(kept["machine"])},\n"cases": {{\n{cases}\n}}}}\n'
 
@@ -109,6 +109,8 @@ def as_text(kept):
 def main(verb, names):
     kept = json.loads(FILE.read_text()) if FILE.exists() else {"cases": {}}
     exact = kept.get("machine") == machine()
+    if verb == "record" and names and not exact:
+        sys.exit("the other flagfiles were recorded on another machine: record all of them")
     wrong = 0
     for path in flagfiles.shipped():
         if names and path.stem not in names:
