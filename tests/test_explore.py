@@ -1,17 +1,19 @@
 """The page to explore a run: how it is made and served, and what it does in a real browser."""
 
 import contextlib
+import http.client
 import io
 import json
 import os
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 
 from conftest import ROOT
@@ -89,7 +91,8 @@ class Shown:
     """A page in the browser, all of whose requests are kept."""
 
     def __init__(self, browser, folder, **settings):
-        self.server = explore.serve(folder)
+        self.server = explore.serve()
+        self.server.files = explore.contents(folder)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.page = browser.new_page(viewport={"width": 1250, "height": 900}, **settings)
         self.requests, self.faults = [], []
@@ -331,24 +334,156 @@ def test_the_command_opens_the_browser_and_ends_with_ctrl_c(semisup, packages, t
     finally:
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=30)
-    assert process.returncode == 0
+    assert process.returncode == 130
     assert f"page       {address} (Ctrl-C ends it)" in output
 
 
-def test_only_this_machine_is_served(tmp_path):
-    (tmp_path / "core.wasm").write_bytes(b"wasm")
-    with explore.serve(tmp_path) as server:
-        assert server.server_address[0] == "127.0.0.1"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/"
-        with urllib.request.urlopen(f"{address}core.wasm") as answer:
-            assert answer.headers["Content-Type"] == "application/wasm"
-        for path in ("gone.html", "../../../../etc/passwd"):
-            with pytest.raises(urllib.error.HTTPError, match="404"):
-                urllib.request.urlopen(address + path)
-        with pytest.raises(errors.UserError, match="can't be served on"):
-            explore.serve(tmp_path, server.server_port)
+@pytest.fixture
+def served(tmp_path):
+    """A server of a small page in `tmp_path/page`, beside which there is a secret."""
+    folder = tmp_path / "page"
+    (folder / "litert").mkdir(parents=True)
+    (folder / "index.html").write_text("the page")
+    (folder / "litert/core.wasm").write_bytes(b"wasm")
+    (tmp_path / "secret").write_text("secret")
+    (folder / "link").symlink_to(tmp_path / "secret")
+    (folder / "linked").symlink_to(tmp_path)
+    with explore.serve() as server:
+        server.files = explore.contents(folder)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server
         server.shutdown()
+
+
+def ask(server, path="/", method="GET", **headers):
+    """The status, the type and the body of an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Content-Type"), answer.read()
+
+
+def test_the_page_is_served_to_this_machine_alone(served):
+    assert served.server_address[0] == "127.0.0.1"
+    assert ask(served) == ask(served, "/index.html?x=1") == (200, "text/html", b"the page")
+    assert ask(served, "/litert/core.wasm") == (200, "application/wasm", b"wasm")
+    assert ask(served, method="HEAD") == (200, "text/html", b"")
+    with pytest.raises(errors.UserError, match="can't be served on"):
+        explore.serve(served.server_port)
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]"])
+def test_it_is_served_under_the_names_of_this_machine(served, name):
+    assert ask(served, Host=f"{name}:{served.server_port}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "evil.example", "evil.example:{port}", "localhost.evil.example:{port}", "localhost:1"],
+)
+def test_a_site_that_renames_itself_to_this_machine_reads_nothing(served, host):
+    for path in ("/", "/litert/core.wasm", "/gone"):
+        status, _, body = ask(served, path, Host=host.format(port=served.server_port))
+        assert status == 421 and b"page" not in body and b"wasm" not in body
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/gone", "/litert", "/litert/", "/link", "/linked/secret", "/../secret"),
+        *("/..%2fsecret", "/%2e%2e/secret", "/litert/../../secret", "//secret", "/linked/"),
+        *("http://127.0.0.1/secret", "/etc/passwd", "/%00", "*"),
+    ],
+)
+def test_nothing_but_the_files_of_the_page_is_served(served, path):
+    status, _, body = ask(served, path)
+    assert status == 404 and b"secret\n" not in body and b"core.wasm" not in body
+
+
+def idle(server, start=b"GET / HTTP/1.1\r\n"):
+    """A connection that begins a request and doesn't end it."""
+    connection = socket.create_connection(("127.0.0.1", server.server_port), timeout=10)
+    connection.sendall(start)
+    return connection
+
+
+def test_idle_connections_neither_pile_up_nor_keep_others_out(served):
+    before = threading.active_count()
+    with contextlib.ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(idle(served))
+        assert ask(served)[0] == 200
+        assert threading.active_count() - before <= 40
+
+
+def test_a_connection_that_takes_too_long_is_closed(served, monkeypatch):
+    monkeypatch.setattr(explore, "_SECONDS", 0.3)
+    with idle(served) as slow, pytest.raises(OSError):
+        for _ in range(30):  # Never idle for long, never done.
+            time.sleep(0.1)
+            slow.sendall(b"a")
+    assert ask(served)[0] == 200
+
+
+def test_a_client_that_goes_away_is_nothing_to_talk_about(served, capfd):
+    served.files = {"index.html": bytes(50_000_000)}
+    before = threading.active_count()
+    gone = idle(served, f"GET / HTTP/1.1\r\nHost: localhost:{served.server_port}\r\n\r\n".encode())
+    assert gone.recv(10)
+    gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    gone.close()  # With a reset, in the midst of the answer.
+    while threading.active_count() > before:
+        time.sleep(0.01)
+    assert capfd.readouterr().err == ""
+
+
+# The command with a page that takes no TensorFlow to make, and that may never be done.
+STAND_IN = """
+import sys, time, webbrowser
+from keras_aae import explore
+
+def build(run_dir, folder):
+    (folder / "index.html").write_text("the page")
+    print("building", flush=True)
+    time.sleep(60 if run_dir == "building" else 0)
+
+explore.build, webbrowser.open = build, print
+explore.run()
+"""
+
+
+def started(state, folder, *before):
+    """That command, once it is `building` or has a `page`; its temporary files are in a folder."""
+    process = subprocess.Popen(
+        [*before, sys.executable, "-c", STAND_IN, f"--run_dir={state}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not process.stdout.readline().startswith(state):
+        assert process.poll() is None, process.stderr.read()
+    return process
+
+
+@pytest.mark.parametrize("state", ["building", "page"])
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_it_and_leaves_no_folder(tmp_path, state, name, status):
+    process = started(state, tmp_path)
+    assert len(list(tmp_path.iterdir())) == (state == "building")
+    process.send_signal(getattr(signal, name))
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, said, list(tmp_path.iterdir())) == (status, "", [])
+
+
+def test_under_nohup_it_goes_on_when_its_terminal_goes(tmp_path):
+    process = started("page", tmp_path, "nohup")
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 143
 
 
 def fake_npm(folder, script):
