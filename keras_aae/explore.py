@@ -56,7 +56,8 @@ class _Handler(server.BaseHTTPRequestHandler):
         name = self.path.partition("?")[0].removeprefix("/") or "index.html"
         host = self.headers.get("Host", "").lower().removesuffix(f":{self.server.server_port}")
         if host not in _HOSTS:
-            self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
+            here = f"This page is at http://127.0.0.1:{self.server.server_port}/ alone."
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, explain=here)
         elif name not in self.server.files:
             self.send_error(HTTPStatus.NOT_FOUND)
         else:

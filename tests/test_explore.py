@@ -98,6 +98,7 @@ class Shown:
         self.requests, self.faults = [], []
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("console", self.hear)
         self.address = f"http://127.0.0.1:{self.server.server_port}/"
         self.page.goto(self.address)
 
@@ -108,6 +109,11 @@ class Shown:
         self.page.close()
         self.server.shutdown()
         self.server.server_close()
+
+    def hear(self, message):
+        """Keeps what the browser says that the page's policy forbids."""
+        if "Content Security Policy" in message.text:
+            self.faults.append(message.text)
 
     def ready(self):
         """Waits until what is shown is up to date."""
@@ -303,6 +309,27 @@ def test_a_file_that_is_no_picture_gets_a_clear_line(semisup_page, browser):
         assert shown.answer()
 
 
+def test_what_is_put_into_the_page_does_not_run(semisup_page, browser, tmp_path):
+    folder = tmp_path / "attacked"
+    shutil.copytree(semisup_page, folder)
+    index = (folder / "index.html").read_text()
+    within = """<script>ran = true</script><script type=module>self.ran = true</script>
+    <script src="data:text/javascript,ran = true"></script><img src="x:" onerror="ran = true">
+    <style>h1 { display: none }</style><p id="within" style="color: rgb(1, 2, 3)"></p>"""
+    (folder / "index.html").write_text(index.replace("<main>", f"{within}<main>"))
+    with Shown(browser, folder) as shown:
+        assert shown.answer()
+        shown.page.evaluate(
+            "document.body.append(Object.assign(document.createElement('script'),"
+            "{text: 'self.ran = true'}))"
+        )
+        assert shown.page.evaluate("self.ran") is None
+        assert shown.page.inner_text("h1")
+        colour = "getComputedStyle(document.getElementById('within')).color"
+        assert shown.page.evaluate(colour) != "rgb(1, 2, 3)"
+        assert len(shown.faults) >= 5
+
+
 def test_a_page_whose_model_is_damaged_says_so(semisup_page, browser, tmp_path):
     folder = tmp_path / "damaged"
     shutil.copytree(semisup_page, folder)
@@ -385,7 +412,7 @@ def test_it_is_served_under_the_names_of_this_machine(served, name):
 def test_a_site_that_renames_itself_to_this_machine_reads_nothing(served, host):
     for path in ("/", "/litert/core.wasm", "/gone"):
         status, _, body = ask(served, path, Host=host.format(port=served.server_port))
-        assert status == 421 and b"page" not in body and b"wasm" not in body
+        assert status == 421 and b"the page" not in body and b"wasm" not in body
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 The model runs in the browser itself, by LiteRT's runtime for it, which the page brings along.
 """
 
+import base64
 from collections.abc import Mapping
+import hashlib
 import io
 import json
 import os
@@ -28,11 +30,21 @@ from keras_aae.reporting import figures
 from keras_aae.reporting import report
 
 _WEB = pathlib.Path(__file__).parent / "web"
+_TEMPLATES = {"index.html": "explorer.html.jinja", "explorer.css": "explorer.css.jinja"}
 _EXAMPLES = 24
 _POINTS = 1500  # Held-out codes on the map.
 _SAMPLES = 5000  # Of the prior, to tell its extent and its contours.
 # Of the runtime's builds only those that take neither threads nor experimental browsers.
 _BUILDS = ("litert_wasm_internal", "litert_wasm_compat_internal")
+# Where scripts find what they import by name: the only script within the page, allowed by its hash.
+_IMPORTS = json.dumps(
+    {
+        "imports": {
+            "@litertjs/core": "./litert/core.js",
+            "@litertjs/wasm-utils": "./litert/wasm-utils.js",
+        }
+    }
+)
 
 
 def runtime(cache: pathlib.Path | None = None) -> pathlib.Path:
@@ -116,9 +128,17 @@ def build(
         (folder / "examples.png").write_bytes(_png(np.concatenate(examples, axis=1)))
         (folder / "model.json").write_text(json.dumps(about), encoding="utf-8")
         shutil.copy(_WEB / "explorer.js", folder)
-        index = report.template("explorer.html.jinja").render(results=results, about=about)
-        (folder / "index.html").write_text(index, encoding="utf-8")
+        shown = {"results": results, "about": about}
+        shown |= {"imports": _IMPORTS, "imports_hash": _hash(_IMPORTS)}
+        for name, template in _TEMPLATES.items():
+            content = report.template(template).render(shown)
+            (folder / name).write_text(content, encoding="utf-8")
         _copy_runtime(packages, folder / "litert")
+
+
+def _hash(script: str) -> str:
+    """What allows a script in a Content-Security-Policy."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def _copy_runtime(packages: pathlib.Path, folder: pathlib.Path) -> None:
