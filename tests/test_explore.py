@@ -1,6 +1,8 @@
 """The page to explore a run: how it is made and served, and what it does in a real browser."""
 
+import base64
 import contextlib
+import hashlib
 import http.client
 import io
 import json
@@ -12,8 +14,10 @@ import socket
 import struct
 import subprocess
 import sys
+import tarfile
 import threading
 import time
+import urllib.parse
 import urllib.request
 
 from conftest import ROOT
@@ -546,10 +550,52 @@ def test_two_processes_may_install_the_runtime_at_once(tmp_path, monkeypatch):
 
 def test_without_npm_or_a_network_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(fake_npm(tmp_path / "bin", "echo no route >&2; exit 1")))
-    with pytest.raises(errors.UserError, match=r"npm install: failed, no network\? \(no route\)"):
+    with pytest.raises(errors.UserError, match=r"npm ci: failed, no network\? \(no route\)"):
         page.runtime(tmp_path / "cache")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(errors.UserError, match="npm: not found"):
+        page.runtime(tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    """A registry of npm that gives any package, of any version, the same content of its own."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        content = b'{"name": "any", "version": "1.0.0"}'
+        member = tarfile.TarInfo("package/package.json")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    digest = base64.b64encode(hashlib.sha512(archive.getvalue()).digest()).decode()
+
+    class Versions(dict):
+        """The description of a package by its path, made up when it is asked for."""
+
+        def __contains__(self, path):
+            return True
+
+        def __getitem__(self, path):
+            if path.endswith(".tgz"):
+                return archive.getvalue()
+            name = urllib.parse.unquote(path)
+            dist = {"tarball": f"{address}/any.tgz", "integrity": f"sha512-{digest}"}
+            described = {"name": name, "version": "2.5.3", "dist": dist}
+            return json.dumps({"name": name, "versions": {"2.5.3": described}}).encode()
+
+    with explore.serve() as server:
+        address = f"http://127.0.0.1:{server.server_port}"
+        server.files = Versions()
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        monkeypatch.setenv("npm_config_registry", address)
+        monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+        yield
+        server.shutdown()
+
+
+@pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
+def test_packages_of_other_content_are_refused(registry, tmp_path):
+    with pytest.raises(errors.UserError, match="EINTEGRITY"):
         page.runtime(tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
 

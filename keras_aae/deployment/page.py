@@ -65,8 +65,9 @@ def runtime(cache: pathlib.Path | None = None) -> pathlib.Path:
         with files.writing(place):
             cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=cache) as unfinished:
-                shutil.copy(_WEB / "package.json", unfinished)
-                _npm_install(unfinished)
+                for name in ("package.json", "package-lock.json"):
+                    shutil.copy(_WEB / name, unfinished)
+                _npm_ci(unfinished)
                 _keep(pathlib.Path(unfinished) / "node_modules", place)
     return place / "@litertjs"
 
@@ -80,8 +81,9 @@ def _keep(made: pathlib.Path, place: pathlib.Path) -> None:
             raise
 
 
-def _npm_install(folder: str) -> None:
-    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
+def _npm_ci(folder: str) -> None:
+    """Installs what the lock file in a folder names; content of another hash is refused."""
+    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     except FileNotFoundError as error:
@@ -91,7 +93,7 @@ def _npm_install(folder: str) -> None:
         ) from error
     if done.returncode:
         reason = " ".join((done.stderr or done.stdout).split())[:200]
-        raise errors.UserError(f"npm install: failed, no network? ({reason})")
+        raise errors.UserError(f"npm ci: failed, no network? ({reason})")
 
 
 def build(
