@@ -24,6 +24,7 @@ from conftest import ROOT
 from conftest import SMOKE
 from conftest import bars
 from conftest import launch
+import keras
 import numpy as np
 from PIL import Image
 import pytest
@@ -619,6 +620,17 @@ def test_a_run_that_lacks_something_gets_one_clear_line(
     damage(tmp_path / "copy/run")
     assert explore.main(["--run_dir=run", "--export_page=page"]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_code_in_the_model_of_a_run_does_not_run(semisup, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(page, "runtime", lambda: tmp_path)
+    monkeypatch.chdir(shutil.copytree(semisup, tmp_path / "copy"))
+    ran = tmp_path / "ran"
+    code = keras.layers.Lambda(lambda x, path=str(ran): (open(path, "w"), x)[1])
+    keras.Sequential([keras.Input((2,)), code]).save("run/model.keras")
+    ran.unlink()
+    assert explore.main(["--run_dir=run", "--export_page=page"]) == 2
+    assert "Lambda" in capsys.readouterr().err and not ran.exists()
 
 
 def test_feature_vectors_have_no_page(tmp_path):
