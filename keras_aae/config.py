@@ -4,12 +4,14 @@
 flagfile. This module imports no TensorFlow, so a mistake in a flag is answered at once.
 """
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import functools
 import math
 import pathlib
 import re
+import shlex
 from typing import Any
 
 from keras_aae import errors
@@ -25,7 +27,7 @@ LABELS_PER_CLASS = 10  # Where a model learns from few labels and --labels doesn
 # where things are and what to do, never what is trained.
 _FREE = (
     *("mode", "runs", "run_dir", "export_dir", "data_dir", "strategy", "parzen_samples"),
-    *("precision", "version", "steps_per_execution"),
+    *("precision", "version", "steps_per_execution", "on_nan"),
 )
 _MODEL_SETTINGS = frozenset().union(*(each.settings for each in models.VARIANTS.values()))
 
@@ -83,7 +85,7 @@ class Config:
         "train",
         "What to do. train: train, evaluate, draw the figures, export and report, going on from "
         "the last checkpoint where there is one. evaluate, export: that part again, for the run in "
-        "--run_dir. convert: make .tflite files of its export, for the edge. compare: draw the "
+        "--run_dir. convert: make .tflite files of its model, for the edge. compare: draw the "
         "finished runs in --runs side by side on one page. promote: have TF Serving give --version "
         "of --name in --export_dir the label stable. versions: list the exported versions.",
         brief=True,
@@ -135,12 +137,16 @@ class Config:
     )
     validation: float = _data(
         0.1,
-        "The share of the training examples that is held out to monitor the run.",
+        "The share of the training examples that is held out to monitor the run, name clusters, "
+        "fit the style probe and choose the Parzen bandwidth.",
         low=0.001,
         high=0.9,
     )
     augment_shift: int = _data(
-        2, "Shift each training image at random by up to so many pixels.", low=0, high=64
+        2,
+        "Shift each training image at random by at most this many pixels; edges are repeated.",
+        low=0,
+        high=64,
     )
 
     model: str = _model("semisup", "The variant of the method.", brief=True, choices=models.NAMES)
@@ -237,7 +243,7 @@ class Config:
     steps: int = _training(6000, "How many minibatches to train on.", brief=True, low=1)
     evaluate_every: int = _training(
         200,
-        "Validate, log and write a checkpoint after each so many steps; divides --steps.",
+        "Validate, log and write a checkpoint every this many steps; must divide --steps.",
         brief=True,
         low=1,
     )
@@ -258,7 +264,8 @@ class Config:
     momentum: float = _training(0.5, "Adam's beta_1, or the momentum of SGD.", low=0, high=0.9999)
     adversarial_momentum: float = _training(
         0.5,
-        "The same for the adversarial phases; in joint updates for the discriminators.",
+        "Adam's beta_1, or the momentum of SGD, in the adversarial phases; in joint updates, of "
+        "the discriminators.",
         low=0,
         high=0.9999,
     )
@@ -274,6 +281,12 @@ class Config:
         "for each phase. joint: one encoder pass for all.",
         choices=defaults.UPDATE_RULES,
     )
+    on_nan: str = _training(
+        "stop",
+        "What to do when a loss or a weight is no longer finite. stop: end with an error; the last "
+        "checkpoint stays. rollback: go on from the last checkpoint at half the learning rate.",
+        choices=("stop", "rollback"),
+    )
     steps_per_execution: int = _training(
         1, "Steps in one call of the compiled function; divides --evaluate_every.", low=1
     )
@@ -281,7 +294,7 @@ class Config:
     parzen_samples: int = _results(
         0,
         "Estimate the log-likelihood of the test images by a Parzen window on so many samples of "
-        "the model (the paper: 10000). 0: don't.",
+        "the model (the paper: 10,000 and 10 million). 0: don't.",
         low=0,
     )
     export_dir: str = _results(
@@ -361,27 +374,27 @@ class Config:
         return "".join(f"{flag}\n" for flag in self._flags())
 
     @classmethod
-    def from_flagfile(cls, path: pathlib.Path) -> "Config":
-        """Reads what `to_flagfile` wrote.
+    def from_settings(cls, settings: Mapping[str, Any], where: str) -> "Config":
+        """The settings that a record holds.
+
+        Args:
+            settings: Of each field its value, by name.
+            where: The record, for the message.
 
         Raises:
-            UserError: the file is not readable, or has a setting that this version doesn't know.
+            UserError: it has a setting that this version doesn't know, or lacks one.
         """
-        types = {field.name: flag_type(field) for field in dataclasses.fields(cls)}
         try:
-            lines = path.read_text(encoding="utf-8").split("\n")
-            pairs = [
-                line.removeprefix("--").split("=", 1) for line in lines if line.startswith("--")
-            ]
-            return cls(**{name: types[name](value) for name, value in pairs})
-        except (OSError, ValueError, KeyError) as error:
+            return cls(**settings)
+        except (TypeError, errors.UserError) as error:
             raise errors.UserError(
-                f"{path}: not the settings of a run of this version ({error!r})"
+                f"{where}: not the settings of a run of this version ({error})"
             ) from error
 
     def command(self) -> str:
         """The command that repeats this run: the settings that are not the default, as flags."""
-        return " ".join(["python -m keras_aae.launch", *self._flags(all_of_them=False)])
+        flags = self._flags(all_of_them=False)
+        return shlex.join(["python", "-m", "keras_aae.launch", *flags])
 
     def _flags(self, all_of_them: bool = True) -> list[str]:
         """The settings that the model uses as flags, or those that are not the default."""

@@ -7,3 +7,7 @@ class UserError(Exception):
     Its message is one line that names the thing at fault, what was expected and what came. The
     command line prints it without a stack trace and exits with status 2.
     """
+
+
+class NotFiniteError(UserError):
+    """A loss or a weight became infinite or NaN in training."""

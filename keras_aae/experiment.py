@@ -1,10 +1,15 @@
 """One run from its settings to its results: train, evaluate, draw, report, export."""
 
+from collections.abc import Iterator
 from collections.abc import Mapping
+import contextlib
+import dataclasses
 import io
 import os
 import pathlib
 import platform
+import shlex
+import sys
 from typing import Any
 
 import keras
@@ -15,6 +20,7 @@ from keras_aae import config as config_lib
 from keras_aae import data
 from keras_aae import errors
 from keras_aae import evaluation
+from keras_aae import interrupts
 from keras_aae import models
 from keras_aae import version
 from keras_aae.data import sources
@@ -33,6 +39,7 @@ from keras_aae.training import loop
 from keras_aae.training import run_directory
 from keras_aae.training import runtime
 
+_ROLLBACKS = 10  # At the most: then the learning rate is a thousandth.
 _STEPS = [30_000, 600_000]  # Steps at which the paper's schedule divides the rate by ten.
 
 
@@ -43,25 +50,38 @@ def run(config: config_lib.Config) -> dict:
         config: The settings.
 
     Returns:
-        What `results.json` holds; empty in the modes that work on no run.
+        What `results.json` holds; empty for `compare`, `promote` and `versions`.
 
     Raises:
-        UserError: the data, the run directory or a setting is at fault.
+        UserError: the data, a directory, a setting or a loss is at fault.
+        Interrupted: a signal asked the program to end; how to go on was said.
     """
-    if config.mode in ("promote", "versions"):
-        _list_versions(config)
-        return {}
-    if config.mode == "compare":
-        directory = _directory(config, "comparison")
-        print(f"comparison {comparison.compare(config.runs.split(','), directory)}")
-        return {}
-    results = {
-        "train": _train,
-        "evaluate": _evaluate_again,
-        "export": _export_again,
-        "convert": _convert,
-    }[config.mode](config)
-    return results
+    with interrupts.raised():
+        return {
+            "train": _train,
+            "evaluate": _evaluate_again,
+            "export": _export_again,
+            "convert": _convert,
+            "compare": _compare,
+            "promote": _versions,
+            "versions": _versions,
+        }[config.mode](config)
+
+
+def _compare(config: config_lib.Config) -> dict:
+    directory = _directory(config, "comparison")
+    print(f"comparison {comparison.compare(config.runs.split(','), directory)}")
+    return {}
+
+
+def _versions(config: config_lib.Config) -> dict:
+    """Promotes a version where that is asked for, and lists all of them."""
+    base = pathlib.Path(config.export_dir)
+    if config.mode == "promote":
+        model_base.promote(base, config.name, config.version)
+    for each in model_base.versions(base):
+        print(f"{each.name:<24}{each.number:>4}  {', '.join(each.labels)}".rstrip())
+    return {}
 
 
 def _directory(config: config_lib.Config, name: str) -> run_directory.RunDirectory:
@@ -70,100 +90,119 @@ def _directory(config: config_lib.Config, name: str) -> run_directory.RunDirecto
     return run_directory.RunDirectory.new(name)
 
 
-def _list_versions(config: config_lib.Config) -> None:
-    """Promotes a version where that is asked for, and lists all of them."""
-    base = pathlib.Path(config.export_dir)
-    if config.mode == "promote":
-        model_base.promote(base, config.name, config.version)
-    for each in model_base.versions(base):
-        print(f"{each.name:<24}{each.number:>4}  {', '.join(each.labels)}".rstrip())
-
-
 # The modes that work on a run
 
 
 def _train(config: config_lib.Config) -> dict:
     """Trains to the end, unless that is done, and leaves behind all that a run leaves."""
-    if config.run_dir:
-        directory = run_directory.RunDirectory(config.run_dir)
-        directory.check(config)
-        results = directory.read_results()
-        if results and results["export"] and results["steps"] == config.steps:
-            print(f"{directory.path}: this run is finished; nothing to train.")
-            _print_results(results, directory)
-            return results
+    finished = _finished(config)
+    if finished:
+        print(f"{config.run_dir}: this run is finished; nothing to train.")
+        _print_results(finished, run_directory.RunDirectory(config.run_dir))
+        return finished
+    model_base.check(pathlib.Path(config.export_dir), config.name)
     dataset = load_data(config)
     _check_parzen(config, dataset)
     model = build_model(config, dataset)
     loop.minibatches(dataset, config).check(model.distribute_strategy.num_replicas_in_sync)
     # Only now, when all that can be refused was, does the run get its directory.
     directory = _directory(config, config.name)
-    with directory.claim(config):
-        try:
-            checkpoints = checkpoints_lib.Checkpoints(model, directory)
-            loop.train(model, dataset, config, directory, checkpoints)
-            results = _finish(config, model, dataset, directory, checkpoints)
-        except KeyboardInterrupt as error:
-            raise _interrupted(config, directory) from error
+    with _at_work(config, directory, dataset):
+        model, checkpoints = _trained(config, model, dataset, directory)
+        directory.save_model(model, dataset)
+        results = _results(config, model, dataset, directory, checkpoints)
+        _draw(model, dataset, results, directory, checkpoints)
+        # What was measured is there before the export begins, whatever becomes of that.
+        directory.write_results(results)
+        results = _export(config, model, results, directory)
     _print_results(results, directory)
     return results
 
 
-def _finish(
+def _finished(config: config_lib.Config) -> dict | None:
+    """The results of a run that has all that the settings ask for; None of any other."""
+    if not config.run_dir:
+        return None
+    directory = run_directory.RunDirectory(config.run_dir)
+    directory.check(config)
+    if not directory.exists():
+        return None
+    try:
+        results = directory.read_results()
+    except errors.UserError as error:
+        print(f"{error}; made again", file=sys.stderr)
+        return None
+    if not results or not results["export"]:
+        return None
+    likelihood = results.get("likelihood", {}).get("samples", 0)
+    base_path = pathlib.Path(results["export"]).parent
+    same_export = base_path == pathlib.Path(config.export_dir) / config.name
+    return results if same_export and config.parzen_samples in (0, likelihood) else None
+
+
+def _trained(
     config: config_lib.Config,
     model: autoencoder.Autoencoder,
     dataset: data.Dataset,
     directory: run_directory.RunDirectory,
-    checkpoints: checkpoints_lib.Checkpoints,
-) -> dict:
-    """Keeps the trained model, evaluates it, draws, exports and reports."""
-    directory.save_model(model, dataset)
-    results = _results(config, model, dataset, directory, checkpoints)
-    _draw(config, model, dataset, results, directory)
-    # What was measured is there before the export begins, whatever becomes of that.
-    directory.write_results(results)
-    return _export(config, model, results, directory)
+) -> tuple[autoencoder.Autoencoder, checkpoints_lib.Checkpoints]:
+    """Trains to the end.
+
+    Where values are no longer finite and `config.on_nan` says so, training goes back to the last
+    checkpoint and on at half the learning rate; each time is kept in the run's directory.
+    """
+    while True:
+        rollbacks = directory.read_rollbacks()
+        if rollbacks:
+            rate = config.learning_rate / 2 ** len(rollbacks)
+            model = build_model(dataclasses.replace(config, learning_rate=rate), dataset)
+        checkpoints = checkpoints_lib.Checkpoints(model, directory)
+        try:
+            loop.train(model, dataset, config, directory, checkpoints)
+            return model, checkpoints
+        except errors.NotFiniteError as error:
+            step = int(model.step.numpy())
+            if config.on_nan == "stop" or len(rollbacks) == _ROLLBACKS:
+                raise errors.UserError(
+                    f"{error} at step {step}; the last checkpoint before is kept. Try "
+                    "--on_nan=rollback, or a smaller --learning_rate in another --run_dir"
+                ) from error
+            print(f"{error} at step {step}: going back, to half the learning rate", file=sys.stderr)
+            directory.write_rollbacks([*rollbacks, {"step": step, "reason": str(error)}])
 
 
 def _evaluate_again(config: config_lib.Config) -> dict:
-    """Evaluates, draws and reports a finished run again; needs its data."""
+    """Evaluates, draws and reports a run again from its last checkpoint; needs its data set."""
     directory = run_directory.RunDirectory(config.run_dir)
     dataset = load_data(config)
     _check_parzen(config, dataset)
     model = build_model(config, dataset)
-    checkpoints = checkpoints_lib.Checkpoints(model, directory)
-    if not checkpoints.restore():
-        raise errors.UserError(
-            f"--run_dir={directory.path}: no checkpoint to go on from; train first"
-        )
-    with directory.claim(config):
-        try:
-            before = directory.read_results() or {}
-            results = _results(config, model, dataset, directory, checkpoints)
-            results |= {key: before.get(key) for key in ("export", "edge")}
-            _draw(config, model, dataset, results, directory)
-            _report(config, results, directory)
-        except KeyboardInterrupt as error:
-            raise _interrupted(config, directory) from error
+    with _at_work(config, directory, dataset):
+        checkpoints = checkpoints_lib.Checkpoints(model, directory)
+        if not checkpoints.restore():
+            raise errors.UserError(
+                f"--run_dir={directory.path}: no checkpoint to evaluate; train first"
+            )
+        before = directory.read_results() or {}
+        results = _results(config, model, dataset, directory, checkpoints)
+        results |= {key: before.get(key) for key in ("export", "edge")}
+        _draw(model, dataset, results, directory, checkpoints)
+        _report(config, results, directory)
     _print_results(results, directory)
     return results
 
 
 def _export_again(config: config_lib.Config) -> dict:
     """Exports a finished run again."""
-    directory = run_directory.RunDirectory(config.run_dir)
-    model, results = directory.load_model(), _finished_results(directory)
-    with directory.claim(config):
+    with _finished_run(config) as (directory, model, results):
         results = _export(config, model, results, directory)
     _print_results(results, directory)
     return results
 
 
 def _convert(config: config_lib.Config) -> dict:
-    """Makes the files for the edge of a finished run's export."""
-    directory = run_directory.RunDirectory(config.run_dir)
-    model, results = directory.load_model(), _finished_results(directory)
-    with directory.claim(config):
+    """Converts the trained model of a finished run to .tflite files."""
+    with _finished_run(config) as (directory, model, results):
         precisions = config.precision.split(",")
         examples = directory.load_examples()
         results["edge"] = conversion.convert(model, examples, precisions, directory)
@@ -173,20 +212,35 @@ def _convert(config: config_lib.Config) -> dict:
     return results
 
 
-def _finished_results(directory: run_directory.RunDirectory) -> dict:
-    results = directory.read_results()
-    if results is None:
-        raise errors.UserError(
-            f"--run_dir={directory.path}: no results; --mode=evaluate makes them again"
-        )
-    return results
+@contextlib.contextmanager
+def _finished_run(
+    config: config_lib.Config,
+) -> Iterator[tuple[run_directory.RunDirectory, autoencoder.Autoencoder, dict]]:
+    """A finished run, held for this process: its directory, its model and its results."""
+    directory = run_directory.RunDirectory(config.run_dir)
+    with _at_work(config, directory):
+        model, results = directory.load_model(), directory.read_results()
+        if results is None:
+            raise errors.UserError(
+                f"--run_dir={directory.path}: no results; --mode=evaluate makes them again"
+            )
+        yield directory, model, results
 
 
-def _interrupted(
-    config: config_lib.Config, directory: run_directory.RunDirectory
-) -> errors.UserError:
-    again = f"{config.command()} --mode={config.mode} --run_dir={directory.path}"
-    return errors.UserError(f"interrupted. To go on from the last checkpoint: {again}")
+@contextlib.contextmanager
+def _at_work(
+    config: config_lib.Config,
+    directory: run_directory.RunDirectory,
+    dataset: data.Dataset | None = None,
+) -> Iterator[None]:
+    """Holds a run's directory; an interruption says how to go on."""
+    with directory.claim(config, dataset):
+        try:
+            yield
+        except interrupts.Interrupted:
+            again = f"--mode={config.mode} --run_dir={shlex.quote(str(directory.path))}"
+            print(f"keras_aae: to go on: {config.command()} {again}", file=sys.stderr)
+            raise
 
 
 # Data and model
@@ -279,8 +333,9 @@ def _results(
 ) -> dict:
     """What `results.json` holds, before the export; see docs/RESULTS.md."""
     return {
-        **_description(config, dataset, model, float(checkpoints.seconds.numpy())),
+        **_description(config, dataset, model, checkpoints.seconds),
         **_numbers(config, evaluation.Evaluator(model), dataset, directory),
+        "rollbacks": directory.read_rollbacks(),
         "export": None,
         "edge": None,
     }
@@ -351,15 +406,14 @@ def _numbers(
 
 
 def _draw(
-    config: config_lib.Config,
     model: autoencoder.Autoencoder,
     dataset: data.Dataset,
     results: Mapping,
     directory: run_directory.RunDirectory,
+    checkpoints: checkpoints_lib.Checkpoints,
 ) -> None:
     """Writes the figures."""
-    rows = directory.read_metrics(results["steps"])
-    figures = gallery.draw(evaluation.Evaluator(model), dataset, results, rows)
+    figures = gallery.draw(evaluation.Evaluator(model), dataset, results, checkpoints.rows)
     for name, figure in figures.items():
         directory.write(f"figures/{name}.png", _png(figure))
 
@@ -379,7 +433,8 @@ def _export(
     """Exports the model and reports; returns the results with the path of the export."""
     base_path = pathlib.Path(config.export_dir) / config.name
     about = {**results, "settings": vars(config)}
-    exported = {**results, "export": export.export(model, base_path, about).as_posix()}
+    path = export.export(model, base_path, about, run=directory.id)
+    exported = {**results, "export": path.as_posix()}
     _report(config, exported, directory)
     return exported
 

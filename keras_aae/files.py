@@ -91,6 +91,18 @@ def reason(error: Exception) -> str:
     return ": ".join([*telling[:1], text])[:200] if text not in telling else text
 
 
+def check_readable_by_tensorflow(path: pathlib.Path, flag: str) -> None:
+    """Raises a UserError for a path that TensorFlow writes to and then can't read.
+
+    It takes the path of what it reads for a pattern.
+    """
+    if set("[]*?\\") & set(str(path)):
+        raise errors.UserError(
+            f"{flag}={path}: expected a path without the characters [ ] * ? and \\, which "
+            "TensorFlow takes for a pattern when it reads"
+        )
+
+
 # Locks
 
 

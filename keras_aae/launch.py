@@ -20,6 +20,7 @@ from absl import logging
 from keras_aae import config as config_lib
 from keras_aae import errors
 from keras_aae import flagfiles
+from keras_aae import interrupts
 from keras_aae import version
 from keras_aae.data import sources
 from keras_aae.training import run_directory
@@ -44,16 +45,17 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_boolean("smoke", False, _SMOKE, flag_values=values)
 
 
-def _help(field: dataclasses.Field) -> str:
-    choices = field.metadata["choices"]
-    return field.metadata["help"] + (f" One of: {', '.join(choices)}." if choices else "")
+def _help(field: dataclasses.Field, brief: bool = False) -> str:
+    """The help text of a setting, or its first sentence, and the values it may have."""
+    choices, text = field.metadata["choices"], field.metadata["help"]
+    text = f"{text.split('. ')[0].rstrip('.')}." if brief else text
+    return text + (f" One of: {', '.join(choices)}." if choices else "")
 
 
 def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Config:
     """The settings that the command-line arguments ask for.
 
-    In the modes that work on a finished run, the settings kept in its directory come before the
-    arguments.
+    In the modes of `config.ON_A_RUN` the arguments override the settings kept in --run_dir.
 
     Args:
         arguments: `sys.argv`, the program's name first.
@@ -75,6 +77,8 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
     chosen: dict[str, Any] = {name: values[name].value for name in names}
     config = config_lib.Config(**chosen)
     if config.mode in config_lib.ON_A_RUN:
+        if values.smoke:
+            raise errors.UserError(f"--smoke: expected --mode=train. Received: {config.mode}")
         kept = run_directory.RunDirectory(config.run_dir).read_config()
         return dataclasses.replace(kept, **given)
     for name in given.keys() & config_lib.unused(config.model):
@@ -96,7 +100,7 @@ def help_text(full: bool) -> str:
     for group in dict.fromkeys(field.metadata["group"] for field in shown):
         lines += ["", group]
         for field in (field for field in shown if field.metadata["group"] == group):
-            text = _help(field) if full else field.metadata["help"].split(". ")[0].rstrip(".")
+            text = _help(field, brief=not full)
             default = "" if field.default in (None, "") else f" [{field.default}]"
             lines.append(_wrapped(f"--{field.name}", text + default))
     lines += ["", _wrapped("--smoke", _SMOKE), _wrapped("--flagfile", "Read flags from a file.")]
@@ -142,11 +146,15 @@ def run() -> None:
         print(f"keras_aae {version.VERSION}")
         return
     define_flags(flags.FLAGS)
+    interrupts.exit_at_once()
     try:
         app.run(main, flags_parser=lambda arguments: read_config(arguments, flags.FLAGS))
     except errors.UserError as error:
         print(f"keras_aae: {error}", file=sys.stderr)
         sys.exit(2)
+    except interrupts.Interrupted as error:
+        print(f"keras_aae: interrupted ({error})", file=sys.stderr)
+        sys.exit(error.status)
 
 
 if __name__ == "__main__":

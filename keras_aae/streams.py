@@ -1,9 +1,10 @@
 """Named streams of random numbers.
 
-Every draw belongs to a stream with a name, like "style prior". What it draws is a function of the
-run's seed, the step, the replica and that name, and of nothing else: see `models.seeds`. So a run
-that goes on from a checkpoint draws what an uninterrupted one draws, and switching one draw off
-leaves all others as they were: two runs that differ in one setting are paired.
+Every draw of a run's data and training belongs to a stream with a name, like "style prior". What it
+draws is a function of the run's seed, the step, the replica and that name, and of nothing else: see
+`models.seeds`. So a run that goes on from a checkpoint draws what an uninterrupted one draws, and
+switching one draw off leaves all others as they were: two runs that differ in one setting are
+paired.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import zlib
 import numpy as np
 
 
-def number(seed: int, stream: str) -> int:
+def seed_of(seed: int, stream: str) -> int:
     """A 31-bit seed for what is drawn once: a split, an order, initial weights.
 
     Args:
@@ -35,7 +36,7 @@ def initial_weights(seed: int, stream: str) -> Iterator[None]:
         stream: The name of the stream.
     """
     state = random.getstate()
-    random.seed(number(seed, stream))
+    random.seed(seed_of(seed, stream))
     try:
         yield
     finally:

@@ -1,5 +1,7 @@
 import dataclasses
 import inspect
+import json
+import shlex
 
 import pytest
 
@@ -34,19 +36,24 @@ def test_a_wrong_value_is_named_with_what_was_expected(setting, words):
         assert word in str(caught.value)
 
 
-def test_the_flagfile_of_a_run_gives_the_same_settings_back(tmp_path):
+def test_the_record_of_a_run_gives_the_same_settings_back():
     settings = config.Config(name="x", learning_rate=1 / 3, labels=-1, dataset="a folder=b/c")
-    path = tmp_path / "config.cfg"
-    path.write_text("# a comment\n" + settings.to_flagfile())
-    assert config.Config.from_flagfile(path) == settings
+    kept = json.loads(json.dumps(dataclasses.asdict(settings)))
+    assert config.Config.from_settings(kept, "run.json") == settings
 
 
-@pytest.mark.parametrize("text", ["--no_such=1\n", "--labels=many\n", "--labels\n"])
-def test_a_damaged_flagfile_of_a_run_is_refused(tmp_path, text):
-    path = tmp_path / "config.cfg"
-    path.write_text(text)
-    with pytest.raises(errors.UserError, match=r"config\.cfg"):
-        config.Config.from_flagfile(path)
+@pytest.mark.parametrize("changed", [{"no_such": 1}, {"labels": "many"}, {"steps": 7}])
+def test_settings_of_another_version_are_refused(changed):
+    kept = dataclasses.asdict(config.Config()) | changed
+    with pytest.raises(errors.UserError, match=r"run\.json: not the settings of a run of this"):
+        config.Config.from_settings(kept, "run.json")
+
+
+def test_the_command_can_be_pasted_into_a_shell():
+    settings = config.Config(dataset="my data/$(rm x) 'set'.npz", labels=30)
+    words = shlex.split(settings.command())
+    assert words[:3] == ["python", "-m", "keras_aae.launch"]
+    assert "--dataset=my data/$(rm x) 'set'.npz" in words
 
 
 def test_differences_ignore_where_things_are():

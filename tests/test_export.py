@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import pathlib
-import subprocess
 
 from conftest import bars
 import numpy as np
@@ -14,6 +13,7 @@ from test_models import SHAPE
 from test_models import make
 
 from keras_aae import errors
+from keras_aae import files
 from keras_aae import models
 from keras_aae.deployment import export
 from keras_aae.deployment import model_base
@@ -158,17 +158,68 @@ def test_features_go_in_and_come_out_raw(tmp_path):
     assert abs(float(tf.reduce_mean(output)) - 100) < 20
 
 
+def leave_unfinished(base, ready, done):
+    """An export that stops in its midst, until it is told to go or is killed."""
+    with export._unfinished(base) as folder:
+        (folder / "half").write_text("half")
+        ready.set()
+        done.wait(60)
+
+
 def test_versions_count_up_and_what_dead_processes_left_goes(tmp_path):
-    model = make("aae")
     (tmp_path / "7").mkdir()
     (tmp_path / "notes").mkdir()
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    (tmp_path / f".unfinished-{ended.pid}-abc").mkdir()
-    running = tmp_path / f".unfinished-{os.getppid()}-abc"
-    running.mkdir()
-    assert export.export(model, tmp_path) == tmp_path / "8"
-    assert sorted(os.listdir(tmp_path)) == sorted([running.name, "7", "8", "notes"])
+    context = multiprocessing.get_context("spawn")
+    ready, done = [context.Event() for _ in range(2)], context.Event()
+    dead, running = (
+        context.Process(target=leave_unfinished, args=(tmp_path, event, done)) for event in ready
+    )
+    dead.start()
+    ready[0].wait(60)
+    dead.kill()
+    dead.join()
+    assert len(list(tmp_path.glob(".unfinished-*"))) == 2
+    running.start()
+    try:
+        ready[1].wait(60)
+        (left,) = (path for path in tmp_path.glob(".unfinished-*") if path.is_dir())
+        assert export.export(make("aae"), tmp_path) == tmp_path / "8"
+        assert (left / "half").exists()
+    finally:
+        done.set()
+        running.join()
+    assert sorted(os.listdir(tmp_path)) == [".lock", "7", "8", "notes"]
+
+
+def test_an_export_of_the_same_run_and_step_is_found_again(tmp_path):
+    model = make("aae")
+    paths = [export.export(model, tmp_path / "digits", run=run) for run in ("a", "a", "b", "", "")]
+    assert [path.name for path in paths] == ["1", "1", "2", "3", "4"]
+    model.step.assign_add(1)
+    assert export.export(model, tmp_path / "digits", run="a").name == "5"
+
+
+def test_weights_that_are_not_finite_are_not_exported(tmp_path):
+    model = make("aae")
+    weight = model.averaged_decoder.trainable_variables or model.averaged_decoder.variables
+    weight[0].assign(tf.fill(weight[0].shape, np.inf))
+    with pytest.raises(errors.UserError, match="not finite"):
+        export.export(model, tmp_path / "digits")
+    assert not (tmp_path / "digits").exists()
+
+
+def test_a_version_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
+    calls, rename = [], pathlib.Path.rename
+    monkeypatch.setattr(files, "sync", lambda path: calls.append(path.name))
+    monkeypatch.setattr(
+        pathlib.Path, "rename", lambda self, to: (calls.append("rename"), rename(self, to))
+    )
+    export.export(make("aae"), tmp_path / "digits")
+    place = calls.index("rename")
+    assert {"saved_model.pb", "variables.index", "model_card.json", "variables"} <= set(
+        calls[:place]
+    )
+    assert calls[place + 1] == "digits"
 
 
 def export_some(base, count):
@@ -186,7 +237,7 @@ def test_processes_that_export_under_one_name_all_get_their_version(tmp_path):
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0]
-    versions = sorted(int(name) for name in os.listdir(tmp_path / "digits"))
+    versions = model_base.numbers(tmp_path, "digits")
     assert versions == [1, 2, 3, 4]
     for version in versions:
         assert (tmp_path / f"digits/{version}/saved_model.pb").exists()

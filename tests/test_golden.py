@@ -43,7 +43,7 @@ def copy(name, folder):
 
 
 def test_a_run_of_this_format_still_loads_and_gives_its_numbers(tmp_path):
-    folder = copy("run_0.2.0", tmp_path)
+    folder = copy("run_0.3.0", tmp_path)
     expected = json.loads((folder / "run/results.json").read_text())
     model = keras_aae.load(folder / "run")
     test = data.Dataset.read(folder / "run/examples.npz").test
@@ -57,11 +57,19 @@ def test_a_run_of_this_format_still_loads_and_gives_its_numbers(tmp_path):
     assert np.isfinite(found["prior_match"]["sliced_wasserstein_ratio"])
 
 
-@pytest.mark.parametrize("mode", ["train", "evaluate", "export", "convert"])
-def test_a_run_of_0_1_is_refused_in_one_line_that_names_its_version(tmp_path, mode):
-    folder = copy("run_0.1.0", tmp_path)
+@pytest.mark.parametrize(
+    ("mode", "name", "version"),
+    [
+        ("train", "run_0.1.0", "0.1.0 or older"),
+        ("evaluate", "run_0.1.0", "0.1.0 or older"),
+        ("export", "run_0.2.0", "0.2.0"),
+        ("convert", "run_0.2.0", "0.2.0"),
+    ],
+)
+def test_an_older_run_is_refused_in_one_line_that_names_its_version(tmp_path, mode, name, version):
+    folder = copy(name, tmp_path)
     done = launch(f"--mode={mode}", "--run_dir=run", "--dataset=tiny.npz", cwd=folder)
     assert done.returncode == 2
     line = done.stderr.splitlines()[-1]
-    assert line.startswith("keras_aae: --run_dir=run: keras_aae 0.1.0 or older wrote this run")
+    assert line.startswith(f"keras_aae: --run_dir=run: keras_aae {version} wrote this run")
     assert "Traceback" not in done.stderr

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,9 +19,11 @@ from conftest import command
 from conftest import launch
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_aae
 from keras_aae import config as config_lib
+from keras_aae import files
 from keras_aae import flagfiles
 from keras_aae import launch as launcher
 from keras_aae.reporting import comparison
@@ -41,7 +44,7 @@ OLD_RUN = ROOT / "tests/golden/run_0.1.0"
         (["semisup.cfg"], "expected flags only.*semisup.cfg"),
         (["--mode=evaluate"], "--run_dir"),
         (["--mode=compare"], "--runs"),
-        (["--mode=export", "--run_dir=nowhere"], "nowhere/config.cfg"),
+        (["--mode=export", "--run_dir=nowhere"], "nowhere: expected the directory of a run"),
         (["--steps"], "steps"),
         (
             ["--model=vae", "--agreement_weight=5"],
@@ -146,7 +149,8 @@ PROMISED = [
     "model.keras",
     "examples.npz",
     "report.html",
-    "checkpoints/checkpoint",
+    "run.json",
+    "checkpoints/ckpt-24.json",
     "figures/reconstructions.png",
     "figures/samples.png",
     "figures/style_against_class.png",
@@ -162,7 +166,7 @@ def assert_complete(path):
         assert (path / "run" / name).stat().st_size > 0, name
     assert list((path / "run/tensorboard").glob("events.*"))
     assert (path / results(path)["export"] / "saved_model.pb").exists()
-    assert not list((path / "run").rglob("*.unfinished"))
+    assert not list((path / "run").rglob("*unfinished*"))
 
 
 def test_a_run_leaves_everything_that_is_promised(finished):
@@ -229,6 +233,105 @@ def test_evaluate_works_on_the_finished_run(finished):
     assert results(finished)["test"] == before["test"]
 
 
+@pytest.fixture
+def copied(finished, tmp_path, bars_npz):
+    """A copy of the finished run to change, with the data in it; the arguments that made it."""
+    shutil.copytree(finished, tmp_path / "work")
+    shutil.copy(bars_npz, tmp_path / "work")
+    return tmp_path / "work", [f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *LONGER]
+
+
+def test_a_run_whose_data_changed_is_refused(tmp_path, bars_npz):
+    shutil.copy(bars_npz, tmp_path / "mine.npz")
+    arguments = ["--dataset=mine.npz", "--run_dir=run", *SMOKE]
+    assert launch(*arguments, cwd=tmp_path).returncode == 0
+    with np.load(bars_npz) as data:
+        np.savez(tmp_path / "mine.npz", **{**data, "x_train": 255 - data["x_train"]})
+    for more in (["--parzen_samples=10"], ["--mode=evaluate"]):
+        before = (tmp_path / "run/results.json").read_bytes()
+        done = launch(*arguments, *more, cwd=tmp_path)
+        assert done.returncode == 2
+        assert "holds a run on other data" in done.stderr.splitlines()[-1]
+        assert (tmp_path / "run/results.json").read_bytes() == before
+
+
+def test_a_finished_run_gives_what_is_asked_for_later(copied):
+    work, arguments = copied
+    done = launch(*arguments, "--parzen_samples=20", "--export_dir=other", cwd=work)
+    assert done.returncode == 0, done.stderr
+    found = results(work)
+    assert found["likelihood"]["samples"] == 20
+    assert found["export"] == "other/bars/1"
+    assert (work / "other/bars/1/saved_model.pb").exists()
+    assert "finished" in launch(*arguments, "--export_dir=other", cwd=work).stdout
+
+
+def test_an_export_that_was_killed_at_its_end_is_found_again(copied):
+    """Killed once the version had its place; then twice more, and with the results damaged."""
+    work, arguments = copied
+    (work / "saved_models/models.config").unlink()
+    for content in (None, b"{"):
+        if content is None:
+            (work / "run/results.json").unlink()
+        else:
+            (work / "run/results.json").write_bytes(content)
+        done = launch(*arguments, cwd=work)
+        assert done.returncode == 0, done.stderr
+        assert results(work)["export"] == "saved_models/bars/1"
+        assert sorted(path.name for path in (work / "saved_models/bars").glob("[0-9]*")) == ["1"]
+        assert 'name: "bars"' in (work / "saved_models/models.config").read_text()
+    assert "results.json: damaged" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "message"),
+    [
+        ("models", "models.config", "is a file of the model base"),
+        ("models", "README.md", "is a file of the model base"),
+        ("damaged", "bars", r"models\.config: damaged"),
+        ("a[b]", "bars", r"--export_dir=a\[b\]: expected a path without"),
+        ("file", "bars", "can't be written to"),
+        ("/proc", "bars", "/proc can't be written to"),
+    ],
+)
+def test_where_an_export_cannot_go_is_refused_before_training(
+    tmp_path, bars_npz, base, name, message
+):
+    for folder in ("models", "damaged"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "models/README.md").write_text("")
+    (tmp_path / "damaged/models.config").write_text("model_config_list {")
+    (tmp_path / "file").write_text("")
+    if base == "/proc" and os.access("/proc", os.W_OK):
+        pytest.skip("/proc is not read-only for this user")
+    flags_ = [f"--export_dir={base}", f"--name={name}", "--run_dir=run"]
+    done = launch(f"--dataset={bars_npz}", *flags_, *SMOKE, cwd=tmp_path)
+    assert done.returncode == 2
+    assert re.search(message, done.stderr.splitlines()[-1])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_rate_that_is_too_high_stops_or_is_halved(tmp_path):
+    """Features in hundreds of units, and SGD at a rate of 100."""
+    x = np.random.default_rng(0).normal(0, 1, (80, 3)).astype(np.float32)
+    np.savez(tmp_path / "x.npz", x_train=x)
+    arguments = ["--dataset=x.npz", "--model=aae", "--run_dir=run", "--optimizer=sgd", *SMOKE[2:4]]
+    arguments += ["--learning_rate=100", "--schedule=constant", "--batch_size=12"]
+    done = launch(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert re.search(r"not finite at step \d.*--on_nan=rollback", done.stderr.splitlines()[-1])
+    assert not (tmp_path / "saved_models").exists()
+    done = launch(*arguments, "--on_nan=rollback", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "going back, to half the learning rate" in done.stderr
+    rollbacks = results(tmp_path)["rollbacks"]
+    assert rollbacks
+    assert {"step", "reason"} == set(rollbacks[0])
+    loaded = tf.saved_model.load(str(tmp_path / results(tmp_path)["export"]))
+    answer = loaded.signatures["reconstruct"](features=tf.constant(x))["features"]
+    assert np.isfinite(answer).all()
+
+
 def test_the_savedmodel_works_without_this_package_and_has_the_same_error(finished, bars_npz):
     code = (
         "import sys, numpy as np, tensorflow as tf\n"
@@ -260,7 +363,7 @@ def start_and_interrupt(path, arguments, signal_number):
         text=True,
     )
     deadline = time.monotonic() + 120
-    while not (path / "run/checkpoints/checkpoint").exists():
+    while not list((path / "run/checkpoints").glob("*.json")):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -268,10 +371,22 @@ def start_and_interrupt(path, arguments, signal_number):
     return process.wait(60), process.stderr.read()
 
 
-def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(finished, tmp_path, bars_npz):
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
+)
+def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(
+    finished, tmp_path, bars_npz, number, status
+):
     arguments = [f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *LONGER]
-    start_and_interrupt(tmp_path, arguments, signal.SIGKILL)
+    found, output = start_and_interrupt(tmp_path, arguments, number)
+    assert found == status
     assert not (tmp_path / "run/results.json").exists()
+    if status > 0:
+        assert "Traceback" not in output
+        assert "\nkeras_aae: interrupted" in output
+        line = re.search(r"keras_aae: to go on: (.*)", output)[1]
+        assert line.endswith("--steps=24 --evaluate_every=2 --mode=train --run_dir=run")
+        arguments = shlex.split(line)[3:]
     done = launch(*arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Going on from step" in done.stdout
@@ -282,13 +397,20 @@ def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(finished, tmp_
     assert timeless[0] == timeless[1]
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path, bars_npz):
-    arguments = [f"--dataset={bars_npz}", "--run_dir=run", *LONGER]
-    status, output = start_and_interrupt(tmp_path, arguments, signal.SIGINT)
-    assert status == 2
-    assert "interrupted. To go on" in output.splitlines()[-1]
-    assert "--steps=24 --evaluate_every=2" in output.splitlines()[-1]
-    assert output.endswith("--mode=train --run_dir=run\n")
+@pytest.mark.parametrize("seconds", [0.6, 1.5, 3])
+def test_ctrl_c_during_the_start_ends_it_in_one_line(tmp_path, bars_npz, seconds):
+    process = subprocess.Popen(
+        command(f"--dataset={bars_npz}", "--run_dir=run", *LONGER),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert output.splitlines()[-1].startswith("keras_aae: interrupted")
     assert "Traceback" not in output
 
 
@@ -298,7 +420,7 @@ def test_a_full_disk_gets_one_clear_line(tmp_path, bars_npz):
 
     done = launch(f"--dataset={bars_npz}", "--run_dir=run", *SMOKE, cwd=tmp_path, preexec_fn=limit)
     assert done.returncode == 2, done.stderr
-    assert "checkpoints: not writable" in done.stderr.splitlines()[-1]
+    assert "checkpoints: not writable (File too large" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
 
 
@@ -377,8 +499,9 @@ def test_a_finished_run_needs_neither_its_data_nor_its_place(finished, tmp_path)
     """It is moved, read, exported and converted where nothing else is."""
     shutil.copytree(finished / "run", tmp_path / "moved/run")
     before = json.loads((tmp_path / "moved/run/results.json").read_text())
-    config = tmp_path / "moved/run/config.cfg"
-    config.write_text(re.sub(r"--dataset=.*", "--dataset=gone.npz", config.read_text()))
+    record = files.read_record(tmp_path / "moved/run/run.json")
+    record["settings"]["dataset"] = "gone.npz"
+    files.write_record(tmp_path / "moved/run/run.json", record)
     work = tmp_path / "elsewhere"
     work.mkdir()
     for flags_ in (["--mode=export"], ["--mode=convert", "--precision=float32,int8"]):
@@ -413,7 +536,7 @@ def test_load_gives_the_model_of_a_run_to_go_on_with(finished, bars_npz):
     assert int(model.step) == 24
     model.fit(images, labels, batch_size=12, verbose=0)
     assert int(model.step) == 29
-    with pytest.raises(keras_aae.UserError, match="not the settings of a run"):
+    with pytest.raises(keras_aae.UserError, match="expected the directory of a run"):
         keras_aae.load(finished / "nowhere")
     with pytest.raises(keras_aae.UserError, match=r"0\.1\.0 or older wrote this run"):
         keras_aae.load(OLD_RUN)

@@ -75,25 +75,6 @@ def test_rows_take_colour_and_bytes():
 # Codes against the prior
 
 
-def test_marginal_distances_worked_out_by_hand():
-    first = np.array([[0.0, 1.0], [1.0, 5.0]])
-    second = np.array([[0.0, 1.0], [3.0, 5.0], [0.0, 3.0]])
-    # Quantiles: 0 up to 1/2, then 1; 0 up to 2/3, then 3: 1/6 differ by 1, 1/3 by 2.
-    # 1 up to 1/2, then 5; 1 up to 1/3, 3 up to 2/3, then 5: 1/6 and 1/6 differ by 2.
-    expected = [1 / 6 + 2 / 3, 2 / 3]
-    np.testing.assert_allclose(figures.marginal_distances(first, second), expected, rtol=1e-12)
-    np.testing.assert_allclose(figures.marginal_distances(second, first), expected, rtol=1e-12)
-
-
-@pytest.mark.parametrize(("count", "others"), [(1, 1), (1, 7), (6, 4), (50, 50), (12, 35)])
-def test_marginal_distances_are_those_of_equally_many_copies(count, others):
-    generator = np.random.default_rng(0)
-    first, second = generator.normal(size=(count, 3)), generator.normal(1, 2, size=(others, 3))
-    one, two = np.repeat(first, others, axis=0), np.repeat(second, count, axis=0)
-    expected = np.abs(np.sort(one, axis=0) - np.sort(two, axis=0)).mean(axis=0)
-    np.testing.assert_allclose(figures.marginal_distances(first, second), expected, rtol=1e-9)
-
-
 @pytest.mark.parametrize("size", [1, 3, 7, 20])
 def test_codes_of_up_to_twenty_dimensions_have_a_histogram_for_each(size):
     samples = np.random.default_rng(0).normal(size=(50, size))

@@ -1,17 +1,20 @@
 import datetime
 import multiprocessing
 
+from conftest import bars
 import pytest
 
 from keras_aae import config as config_lib
+from keras_aae import data
 from keras_aae import errors
+from keras_aae import files
 from keras_aae import version
 from keras_aae.training import run_directory
 
 
 def test_a_directory_of_other_settings_is_refused_and_says_which(tmp_path):
     directory = run_directory.RunDirectory(tmp_path / "new" / "run")
-    with directory.claim(config_lib.Config(seed=1)):
+    with directory.claim(config_lib.Config(seed=1), dataset()):
         pass
     with (
         pytest.raises(errors.UserError, match=r"--seed=2 \(there: 1\)"),
@@ -56,21 +59,72 @@ def test_a_path_that_is_a_file_is_refused(tmp_path):
         pass
 
 
-def test_metrics_come_back_as_numbers_up_to_an_update(tmp_path):
+@pytest.fixture
+def kept(tmp_path):
+    """A directory with a run on `dataset()` and its results."""
     directory = run_directory.RunDirectory(tmp_path)
-    assert directory.read_metrics(10) == []
-    rows = [{"step": 5, "loss": 0.1 + 0.2}, {"step": 10, "loss": 1e-9}]
-    directory.write_metrics(rows)
-    assert directory.read_metrics(10) == rows
-    assert directory.read_metrics(9) == rows[:1]
+    with directory.claim(config_lib.Config(), dataset()):
+        directory.write_results({"test": {"error_rate": 0.5}})
+    return directory
 
 
-def test_damaged_results_are_told(tmp_path):
-    directory = run_directory.RunDirectory(tmp_path)
-    assert directory.read_results() is None
-    (tmp_path / "results.json").write_text("{")
-    with pytest.raises(errors.UserError, match=r"results.json: damaged"):
-        directory.read_results()
+def dataset(**changes):
+    (x, y), (x_test, y_test) = bars(12), bars(6, seed=1)
+    parts = {"train": (x, y), "validation": (x_test, y_test), "test": (x_test, y_test)} | changes
+    classes = parts.pop("classes", ("a", "b", "c"))
+    return data.Dataset(**{name: data.Split(*p) for name, p in parts.items()}, classes=classes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"train": (255 - bars(12)[0], bars(12)[1])},
+        {"train": (bars(12)[0], (bars(12)[1] + 1) % 3)},
+        {"test": bars(7, seed=1)},
+        {"classes": ("a", "b", "d")},
+    ],
+    ids=["images", "labels", "count", "names"],
+)
+def test_other_data_is_refused(kept, changes):
+    with kept.claim(config_lib.Config(), dataset()):
+        pass
+    with (
+        pytest.raises(errors.UserError, match="holds a run on other data"),
+        kept.claim(config_lib.Config(), dataset(**changes)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("name", ["run.json", "results.json"])
+def test_damaged_records_are_refused_and_stay(kept, name):
+    """Every 97th bit flipped, in turn."""
+    path = kept.path / name
+    good = path.read_bytes()
+    for position in range(0, 8 * len(good), 97):
+        changed = bytearray(good)
+        changed[position // 8] ^= 1 << position % 8
+        path.write_bytes(changed)
+        with pytest.raises(errors.UserError, match=rf"{name}: damaged"):
+            kept.read_results()
+        assert path.read_bytes() == changed
+    path.write_bytes(good)
+    assert kept.read_results() == {"test": {"error_rate": 0.5}}
+
+
+@pytest.mark.parametrize("name", ["a[1]", "a*", "a?", "a\\b"])
+def test_a_path_that_tensorflow_cannot_read_is_refused_before_training(tmp_path, name):
+    directory = run_directory.RunDirectory(tmp_path / name)
+    with pytest.raises(errors.UserError, match="expected a path without the characters"):
+        directory.check(config_lib.Config())
+    assert not directory.path.exists()
+
+
+def test_what_killed_processes_left_unfinished_goes(kept):
+    left = kept.path / "figures/.unfinished-0123-a.png"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    with kept.claim(config_lib.Config()):
+        assert not left.exists()
 
 
 def test_two_runs_that_start_in_one_second_get_two_directories(tmp_path, monkeypatch):
@@ -86,12 +140,14 @@ def test_two_runs_that_start_in_one_second_get_two_directories(tmp_path, monkeyp
     assert paths == [stem, f"{stem}-2", f"{stem}-3"]
 
 
-def test_a_run_of_another_version_is_refused_with_both_versions(tmp_path):
-    directory = run_directory.RunDirectory(tmp_path)
-    with directory.claim(config_lib.Config()):
-        pass
-    kept = tmp_path / "config.cfg"
-    assert directory.read_config() == config_lib.Config()
-    kept.write_text(kept.read_text().replace(f"keras_aae {version.VERSION}", "keras_aae 9.9.1"))
+def test_a_run_of_another_version_is_refused_with_both_versions(kept):
+    assert kept.read_config() == config_lib.Config()
+    record = files.read_record(kept.path / "run.json")
+    files.write_record(kept.path / "run.json", record | {"keras_aae": "9.9.1"})
     with pytest.raises(errors.UserError, match=rf"keras_aae 9\.9\.1 wrote.*{version.VERSION}"):
-        directory.read_config()
+        kept.read_config()
+
+
+def test_a_directory_without_a_run_is_told(tmp_path):
+    with pytest.raises(errors.UserError, match=r"expected the directory of a run; there is no"):
+        run_directory.RunDirectory(tmp_path).read_config()

@@ -1,5 +1,7 @@
 """The model base: labels, versions and warm-up, as TF Serving reads them."""
 
+import multiprocessing
+
 from conftest import launch
 from google.protobuf import text_format
 import pytest
@@ -79,6 +81,23 @@ def test_a_damaged_config_is_named(base):
     (base / "models.config").write_text("model_config_list {")
     with pytest.raises(errors.UserError, match=r"models\.config: damaged"):
         model_base.versions(base)
+
+
+def register_many(base, process, count):
+    for number in range(1, count + 1):
+        (base / f"m{process}" / str(number)).mkdir(parents=True)
+        model_base.register(base, f"m{process}", number)
+
+
+def test_no_entry_is_lost_when_processes_register_at_once(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=register_many, args=(tmp_path, i, 20)) for i in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [labels(tmp_path, f"m{i}") for i in range(3)] == [{"stable": 1, "canary": 20}] * 3
+    assert not list(tmp_path.glob("*unfinished*"))
 
 
 def test_the_command_line_promotes_and_lists(base):

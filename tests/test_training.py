@@ -1,6 +1,10 @@
 """Checkpoints and resuming, in one process; test_launch.py kills the real command."""
 
 import math
+import os
+import re
+import shutil
+import signal
 
 from conftest import bars
 import keras
@@ -12,6 +16,8 @@ from test_models import make
 from keras_aae import config as config_lib
 from keras_aae import data
 from keras_aae import errors
+from keras_aae import files
+from keras_aae import interrupts
 from keras_aae import models
 from keras_aae.training import checkpoints as checkpoints_lib
 from keras_aae.training import loop
@@ -25,20 +31,24 @@ def dataset():
     )
 
 
-def run(path, steps=6, model_name="semisup", learning_rate=1e-2, rule="joint"):
+def run(path, steps=6, model_name="semisup", learning_rate=1e-2, rule="joint", evaluate_every=2):
     """Trains in a directory, from its checkpoint where there is one; returns model and rows."""
     learns = models.VARIANTS[model_name].labels
     batches = {"labelled_batch_size": 6} if learns == "few" else {}
     config = config_lib.Config(
-        model=model_name, steps=steps, evaluate_every=2, batch_size=12, **batches
+        model=model_name,
+        steps=steps,
+        evaluate_every=evaluate_every,
+        batch_size=12,
+        **batches,
     )
     model = make(model_name, update_rule=rule)
     model.compile(keras.optimizers.Adam(learning_rate))
     directory = run_directory.RunDirectory(path)
-    path.mkdir(exist_ok=True)
+    path.mkdir(exist_ok=True, parents=True)
     checkpoints = checkpoints_lib.Checkpoints(model, directory)
     loop.train(model, dataset(), config, directory, checkpoints)
-    return model, directory.read_metrics(steps)
+    return model, checkpoints.rows
 
 
 @pytest.mark.parametrize(
@@ -52,8 +62,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_ends(tmp_path, model_name, rul
     parts, resumed_rows = run(tmp_path / "parts", steps=6, **settings)
     for first, second in zip(whole.variables, parts.variables, strict=True):
         np.testing.assert_array_equal(first.numpy(), second.numpy(), err_msg=first.path)
-    timeless = [[{**row, "seconds": 0} for row in each] for each in (rows, resumed_rows)]
-    assert timeless[0] == [pytest.approx(row) for row in timeless[1]]
+    assert timeless(rows) == [pytest.approx(row) for row in timeless(resumed_rows)]
     assert [row["step"] for row in rows] == [2, 4, 6]
 
 
@@ -64,39 +73,158 @@ def test_a_finished_training_is_not_repeated(tmp_path):
     np.testing.assert_array_equal(*(m.encoder.get_weights()[0] for m in (first, second)))
 
 
-def damage(path, how):
-    for file in path.glob("checkpoints/ckpt-6*"):
+def timeless(rows):
+    return [{**row, "seconds": 0} for row in rows]
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_a_signal_saves_at_once_and_the_run_goes_on_to_the_same_end(tmp_path, monkeypatch, within):
+    """Within an epoch and at its end; the means of the losses, too, are those of a whole one."""
+    settings = {"evaluate_every": 4, "steps": 8}
+    whole, rows = run(tmp_path / "whole", **settings)
+    name = "on_train_batch_end" if within else "on_epoch_end"
+    original = getattr(loop.Monitor, name)
+
+    def interrupted(self, number, logs=None):
+        if int(self.model.step) == (5 if within else 4):
+            os.kill(os.getpid(), signal.SIGTERM)
+        original(self, number, logs)
+
+    with monkeypatch.context() as patch, pytest.raises(interrupts.Interrupted) as caught:
+        patch.setattr(loop.Monitor, name, interrupted)
+        run(tmp_path / "parts", **settings)
+    assert caught.value.status == 143
+    assert (tmp_path / "parts/checkpoints/ckpt-5.json").exists()
+    parts, resumed = run(tmp_path / "parts", **settings)
+    assert timeless(rows) == timeless(resumed)
+    for first, second in zip(whole.variables, parts.variables, strict=True):
+        np.testing.assert_array_equal(first.numpy(), second.numpy(), err_msg=first.path)
+
+
+def test_a_second_signal_does_not_wait(monkeypatch):
+    with pytest.raises(interrupts.Interrupted) as caught, interrupts.awaited() as interrupt:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert interrupt().status == 129
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("the second signal was not raised")
+    assert caught.value.status == 130
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_that_is_ignored_stays_ignored(monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupts.raised():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def damage(path, how, step="6", what="*"):
+    for file in path.glob(f"checkpoints/ckpt-{step}.{what}"):
         file.write_bytes(how(file.read_bytes()))
 
 
-@pytest.mark.parametrize(
-    "how", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"x" * len(b)]
-)
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, how, capsys):
-    whole, _ = run(tmp_path)
-    damage(tmp_path, how)
-    again, rows = run(tmp_path)
-    assert "ckpt-6: damaged checkpoint" in capsys.readouterr().err
+def flip(content):
+    return content[:-9] + bytes([content[-9] ^ 4]) + content[-8:]
+
+
+@pytest.mark.parametrize("how", [lambda b: b[: len(b) // 2], lambda b: b"", flip])
+@pytest.mark.parametrize("what", ["json", "index", "data-*"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(trained, how, what, capsys):
+    path, whole = trained
+    damage(path, how, what=what)
+    again, rows = run(path)
+    assert re.search(r"ckpt-6.*damaged.*trying the one before", capsys.readouterr().err)
     assert [row["step"] for row in rows] == [2, 4, 6]
     np.testing.assert_array_equal(*(m.encoder.get_weights()[0] for m in (whole, again)))
 
 
-def test_only_damaged_checkpoints_are_an_error(tmp_path):
-    run(tmp_path)
-    for file in tmp_path.glob("checkpoints/ckpt-*"):
-        file.write_bytes(file.read_bytes()[:10])
-    with pytest.raises(errors.UserError, match=r"checkpoints: no readable checkpoint"):
-        run(tmp_path)
+@pytest.fixture
+def trained(tmp_path, trained_once):
+    """The directory of a run that was trained for six steps, to change, and its model."""
+    path, model = trained_once
+    shutil.copytree(path, tmp_path / "run")
+    return tmp_path / "run", model
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory):
+    path = tmp_path_factory.mktemp("trained") / "run"
+    return path, run(path)[0]
+
+
+def test_only_damaged_checkpoints_are_an_error_that_removes_nothing(trained):
+    path, _ = trained
+    damage(path, lambda content: content[:10], step="*")
+    before = sorted(path.rglob("*"))
+    with pytest.raises(errors.UserError, match=r"no checkpoint there is one that this run can go"):
+        run(path)
+    assert sorted(path.rglob("*")) == before
+
+
+def test_a_checkpoint_of_another_model_is_called_that(trained, capsys):
+    with pytest.raises(errors.UserError, match="no checkpoint"):
+        run(trained[0], model_name="aae")
+    said = capsys.readouterr().err
+    assert "ckpt-6: a checkpoint of another model than these settings make" in said
+    assert "damaged" not in said
+
+
+def test_a_checkpoint_past_the_steps_is_refused(trained):
+    with pytest.raises(errors.UserError, match=r"at step 6, past --steps=4"):
+        run(trained[0], steps=4)
+
+
+def test_partial_checkpoints_are_removed(trained):
+    """What a kill leaves: TensorFlow's temporary folder, and files without their record."""
+    path, _ = trained
+    (path / "checkpoints/ckpt-9_temp").mkdir()
+    (path / "checkpoints/ckpt-9_temp/part").write_bytes(b"half")
+    (path / "checkpoints/ckpt-7.index").write_bytes(b"half")
+    (path / "checkpoints/notes.txt").write_text("mine")
+    _, rows = run(path, steps=8)
+    assert [row["step"] for row in rows] == [2, 4, 6, 8]
+    names = {re.sub(r"\.(index|data-.*)$", "", name.name) for name in path.glob("checkpoints/*")}
+    assert names == {"ckpt-6", "ckpt-6.json", "ckpt-8", "ckpt-8.json", "notes.txt"}
+
+
+def test_a_checkpoint_is_on_the_disk_before_its_record_is_there(tmp_path, monkeypatch):
+    """The order without which a loss of power leaves a record of what is not there."""
+    calls = []
+    monkeypatch.setattr(files, "sync", lambda path: calls.append(path.name.split(".")[-1][:4]))
+    write = files.write_record
+    monkeypatch.setattr(
+        files, "write_record", lambda path, record: (calls.append("record"), write(path, record))
+    )
+    run(tmp_path / "run", steps=2)
+    assert calls[:4] == ["data", "inde", "chec", "record"]
+
+
+def test_events_hold_each_step_once_after_a_kill(tmp_path):
+    """The events of a process that died after its last checkpoint are replaced."""
+    run(tmp_path, steps=4)
+    for file in tmp_path.glob("checkpoints/ckpt-4.*"):
+        file.unlink()
+    run(tmp_path, steps=6)
+    steps = [
+        event.step
+        for file in tmp_path.glob("tensorboard/events.*")
+        for event in tf.compat.v1.train.summary_iterator(str(file))
+        for value in event.summary.value
+        if value.tag == "reconstruction"
+    ]
+    assert steps == [2, 4, 6]
 
 
 def test_a_full_disk_is_reported_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     run(tmp_path, steps=2)
 
-    def full(self, **kwargs):
+    def full(self, path, options=None):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(tf.train.CheckpointManager, "save", full)
+        patch.setattr(tf.train.Checkpoint, "write", full)
         with pytest.raises(errors.UserError, match="No space left"):
             run(tmp_path, steps=4)
     _, rows = run(tmp_path, steps=4)
@@ -104,8 +232,21 @@ def test_a_full_disk_is_reported_and_keeps_the_last_checkpoint(tmp_path, monkeyp
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_before_its_checkpoint(tmp_path):
-    with pytest.raises(
-        errors.UserError, match=r"loss is no longer finite at step 2.*learning_rate"
-    ):
+    with pytest.raises(errors.NotFiniteError, match="loss is not finite"):
         run(tmp_path, learning_rate=math.inf)
     assert not list(tmp_path.glob("checkpoints/ckpt-*"))
+
+
+def test_weights_that_are_not_finite_make_no_checkpoint(tmp_path, monkeypatch):
+    original = loop.Monitor.on_epoch_end
+
+    def spoilt(self, epoch, logs=None):
+        if epoch == 1:
+            weight = self.model.encoder.trainable_variables[0]
+            weight.assign(tf.fill(weight.shape, np.nan))
+        original(self, epoch, logs)
+
+    monkeypatch.setattr(loop.Monitor, "on_epoch_end", spoilt)
+    with pytest.raises(errors.NotFiniteError, match="kernel has values that are not finite"):
+        run(tmp_path)
+    assert [path.name for path in tmp_path.glob("checkpoints/*.json")] == ["ckpt-2.json"]

@@ -114,7 +114,7 @@ class Minibatches:
             drawn = [_draw(self._seed, pool, part) for pool in pools]
             images = tf.gather(x, tf.concat([rows for rows, _ in drawn], 0))
             if self._shift and images.shape.rank == 4:
-                seed = tf.stack([streams.number(self._seed, "shift"), part])
+                seed = tf.stack([streams.seed_of(self._seed, "shift"), part])
                 images = augmentation.shift(images, seed, self._shift)
             return {"x": images, "y": tf.concat([labels for _, labels in drawn], 0)}
 
@@ -170,7 +170,7 @@ def _draw(seed: int, pool: _Pool, part: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     """The examples in part number `part` of a pool, int32 [size], and their labels."""
     count = len(pool.rows)
     positions = part * pool.size + tf.range(pool.size, dtype=tf.int64)
-    order = tf.fill([pool.size], tf.constant(streams.number(seed, pool.name), tf.int64))
+    order = tf.fill([pool.size], tf.constant(streams.seed_of(seed, pool.name), tf.int64))
     # Position p of an endless sequence is place p mod count of pass p div count, and the seed of a
     # pass gives its order. tf.random.experimental.index_shuffle pads a [n, 2] seed along the wrong
     # axis; the operation itself takes [n, 3].

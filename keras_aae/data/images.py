@@ -15,3 +15,8 @@ def scaled(images: np.ndarray) -> np.ndarray:
         float32, or the dtype of the floats, of the same shape.
     """
     return images / np.float32(WHITE) if images.dtype == np.uint8 else images
+
+
+def flat(images: np.ndarray) -> np.ndarray:
+    """Images [N, H, W, C], uint8 or in [0, 1], as float32 [N, H * W * C] in [0, 1]."""
+    return scaled(images.reshape(len(images), -1))

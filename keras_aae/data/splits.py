@@ -15,6 +15,7 @@ import zlib
 import numpy as np
 
 from keras_aae import errors
+from keras_aae import files
 from keras_aae import streams
 from keras_aae.data import sources
 
@@ -73,6 +74,13 @@ class Dataset(NamedTuple):
             split.spread(count) for split in (self.train, self.validation, self.test)
         )
         return Dataset(train, validation, test, self.classes)
+
+    def digest(self) -> str:
+        """What tells the data from any other: a digest of all examples, labels and class names."""
+        arrays = [values for split in self[:3] for values in split]
+        described = [f"{values.dtype.str} {values.shape}" for values in arrays]
+        digests = [files.digest(np.ascontiguousarray(values).data.cast("B")) for values in arrays]
+        return files.digest(repr((described, digests, self.classes)).encode())
 
     def to_bytes(self) -> bytes:
         """The content of an .npz file that `read` reads."""
@@ -146,7 +154,7 @@ def split(raw: sources.Raw, *, labels: int = -1, validation: float = 0.1, seed: 
 
 
 def _generator(seed: int, stream: str) -> np.random.Generator:
-    return np.random.default_rng(streams.number(seed, stream))
+    return np.random.default_rng(streams.seed_of(seed, stream))
 
 
 def _held_out(y: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:

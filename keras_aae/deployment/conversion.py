@@ -1,4 +1,7 @@
-"""Converts an export to .tflite files for the edge, and checks each against the SavedModel."""
+"""Converts a trained model to .tflite files, and checks each against the SavedModel.
+
+There is a file for each use: a signature `classify`, `cluster`, `encode` or `decode`.
+"""
 
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -34,15 +37,17 @@ def convert(
 
     Args:
         model: The trained model.
-        dataset: Of its data, training examples to calibrate int8, held-out ones to check files.
+        dataset: Its examples: training ones calibrate int8; test ones, or validation ones where
+            there are none, check the files.
         precisions: Some of `config.PRECISIONS`.
         directory: The run's directory.
 
     Returns:
-        For each file its `use`, `precision`, path `file` and size in `bytes`; the
-        `largest_deviation` of any of its float outputs from the SavedModel's; the milliseconds of
-        one example on one thread, `median_ms` and `p99_ms`; and where it classifies its
-        `error_rate` on all held-out examples. Of a file that can't be made only the `fault`.
+        For each file `use`, `precision`, the path `file` and the size in `bytes`;
+        `largest_deviation`, the largest absolute difference of a float output from the SavedModel's
+        on at most 500 examples; `median_ms` and `p99_ms`, wall-clock milliseconds of one example on
+        one thread of this machine; for `classify` also `error_rate`, in [0, 1], None without
+        labels. Of a file that can't be made `use`, `precision` and the `fault`.
 
     Raises:
         UserError: the files can't be written.
@@ -106,8 +111,8 @@ def _one(
 def for_browser(saved_model: pathlib.Path, use: str) -> bytes:
     """A float32 .tflite file of one use that takes one example at a time.
 
-    LiteRT's runtime for the browser refuses inputs with a free axis, and returns zeros where a
-    shape is computed as the model runs.
+    LiteRT's runtime for the browser refuses inputs with a dynamic dimension, and returns zeros
+    where a shape is computed as the model runs.
 
     Args:
         saved_model: The export.

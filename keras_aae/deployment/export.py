@@ -11,23 +11,27 @@ import shutil
 import tempfile
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from keras_aae import errors
 from keras_aae import files
 from keras_aae.deployment import model_base
 from keras_aae.deployment import signatures as signatures_lib
 from keras_aae.models import autoencoder
 from keras_aae.reporting import report
 
-_UNFINISHED = ".unfinished-"  # Opens the name of such a folder, before its process's number.
+_UNFINISHED = ".unfinished-"  # Opens the name of such a folder.
+_CARD = pathlib.Path("assets.extra/model_card.json")
 
 
 def export(
     model: autoencoder.Autoencoder,
     base_path: str | os.PathLike,
     about: Mapping[str, object] | None = None,
+    run: str = "",
 ) -> pathlib.Path:
-    """Writes the next version of a model.
+    """Writes the next version of a model, unless that was done before.
 
     The version is written beside its place and renamed, so a server never sees half of one; then
     `models.config` in the folder above says that it is the canary.
@@ -38,28 +42,61 @@ def export(
         base_path: The model's folder, which holds a folder for each version.
         about: What to say of the model in its card beside its signatures, as JSON takes it: how it
             was trained, its numbers.
+        run: What tells the model's run from others. Where a version of this run and step is there,
+            as after an export that was killed at its end, that is taken for it.
 
     Returns:
-        The folder of the new version, a whole number.
+        The folder of the version, `<base_path>/<number>`.
 
     Raises:
-        UserError: it can't be written.
+        UserError: a weight is not finite, the version can't be written, or `models.config` is
+            damaged.
     """
     base_path = pathlib.Path(base_path)
-    with files.writing(base_path, tf.errors.OpError), _unfinished(base_path) as unfinished:
-        inputs_and_outputs = _write(model, unfinished)
-        card = {"classes": list(model.class_names), **(about or {})}
-        assets = unfinished / "assets.extra"
-        _write_card({**card, "signatures": inputs_and_outputs}, assets)
-        model_base.write_warm_up(assets, base_path.name, signatures_lib.of(model))
-        target = _publish(unfinished, base_path)
+    model_base.check(base_path.parent, base_path.name)
+    _check_finite(model)
+    source = {"run": run, "step": int(model.step.numpy())}
+    target = (_version_of(source, base_path) if run else None) or _new_version(
+        model, base_path, {"classes": list(model.class_names), **(about or {}), "source": source}
+    )
     model_base.register(base_path.parent, base_path.name, int(target.name))
     return target
 
 
+def _check_finite(model: autoencoder.Autoencoder) -> None:
+    for network in (model.averaged_encoder, model.averaged_decoder):
+        for weights in network.get_weights():
+            if not np.isfinite(weights).all():
+                raise errors.UserError("the model has weights that are not finite; not exported")
+
+
+def _version_of(source: Mapping[str, object], base_path: pathlib.Path) -> pathlib.Path | None:
+    """The version whose card says that it was exported from that run at that step, if any."""
+    for number in model_base.numbers(base_path.parent, base_path.name):
+        card = base_path / str(number) / _CARD
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if json.loads(card.read_bytes()).get("source") == source:
+                return base_path / str(number)
+    return None
+
+
+def _new_version(
+    model: autoencoder.Autoencoder, base_path: pathlib.Path, card: Mapping[str, object]
+) -> pathlib.Path:
+    """Writes the next version beside its place, and renames it once the disk has it."""
+    with files.writing(base_path, tf.errors.OpError), _unfinished(base_path) as unfinished:
+        inputs_and_outputs = _write(model, unfinished)
+        assets = unfinished / "assets.extra"
+        _write_card({**card, "signatures": inputs_and_outputs}, assets)
+        model_base.write_warm_up(assets, base_path.name, signatures_lib.of(model))
+        for path in [*unfinished.rglob("*"), unfinished]:
+            files.sync(path)
+        return _publish(unfinished, base_path)
+
+
 @contextlib.contextmanager
 def temporary(model: autoencoder.Autoencoder) -> Iterator[pathlib.Path]:
-    """A SavedModel of a model in a folder that goes at the end."""
+    """The path of a SavedModel in a temporary folder, which goes at the end."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model"
         _write(model, path)
@@ -68,36 +105,47 @@ def temporary(model: autoencoder.Autoencoder) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def _unfinished(base_path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A folder of this process's own in a model's folder; what dead processes left there goes."""
+    """A folder of this process's own in a model's folder; what dead processes left there goes.
+
+    Its process holds the lock of the file beside it; the kernel frees that of a dead process.
+    """
     base_path.mkdir(parents=True, exist_ok=True)
-    for left in base_path.glob(f"{_UNFINISHED}*"):
-        if not _is_running(left.name.removeprefix(_UNFINISHED).partition("-")[0]):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{os.getpid()}-", dir=base_path))
-    try:
-        folder.chmod(0o755)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with files.locked(base_path / ".lock"):
+        for left in base_path.glob(f"{_UNFINISHED}*.lock"):
+            _remove_if_dead(left)
+        folder = pathlib.Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=base_path))
+        own = files.try_lock(_lock_of(folder))
+        assert own  # The name is new.
+    with own:
+        try:
+            folder.chmod(0o755)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            _lock_of(folder).unlink(missing_ok=True)
 
 
-def _is_running(process: str) -> bool:
-    try:
-        os.kill(int(process), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True
+def _lock_of(folder: pathlib.Path) -> pathlib.Path:
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def _remove_if_dead(lock: pathlib.Path) -> None:
+    """Removes an unfinished folder and its lock, unless a process holds that."""
+    held = files.try_lock(lock)
+    if held:
+        with held:
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            lock.unlink()
 
 
 def _publish(unfinished: pathlib.Path, base_path: pathlib.Path) -> pathlib.Path:
     """Renames a folder to the next version, whatever other processes publish meanwhile."""
     while True:
-        versions = [int(path.name) for path in base_path.iterdir() if path.name.isdigit()]
+        versions = model_base.numbers(base_path.parent, base_path.name)
         target = base_path / str(max(versions, default=0) + 1)
         try:
             unfinished.rename(target)
+            files.sync(base_path)
             return target
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
@@ -139,6 +187,6 @@ def _write_card(card: Mapping[str, object], folder: pathlib.Path) -> None:
     """Writes `model_card.json`, and `README.md` for people."""
     folder.mkdir(exist_ok=True)
     text = json.dumps(card, indent=2)
-    (folder / "model_card.json").write_text(text, encoding="utf-8")
+    (folder / _CARD.name).write_text(text, encoding="utf-8")
     page = report.template("model_card.md.jinja").render(card=card)
     (folder / "README.md").write_text(page, encoding="utf-8")

@@ -7,7 +7,7 @@
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
-import fcntl
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from keras_aae import files
 from keras_aae.deployment import signatures as signatures_lib
 
 _CONFIG = "models.config"
-_MOUNT = "/models"  # Where the server sees the model base; see compose.yaml there.
+_MOUNT = "/models"  # Where the server sees the model base; see saved_models/compose.yaml.
 
 
 class Version(NamedTuple):
@@ -33,8 +33,29 @@ class Version(NamedTuple):
     labels: tuple[str, ...]
 
 
+def check(base: pathlib.Path, name: str) -> None:
+    """Raises what an export would raise for where it goes, before there is a model.
+
+    Args:
+        base: The model base; need not be there yet.
+        name: The model.
+
+    Raises:
+        UserError: the name or the path can't be used, the folder can't be written to, or
+            `models.config` is damaged.
+    """
+    files.check_readable_by_tensorflow(base, "--export_dir")
+    folder = base / name
+    if name == _CONFIG or (folder.exists() and not folder.is_dir()):
+        raise errors.UserError(f"--name={name}: {folder} is a file of the model base; name it else")
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise errors.UserError(f"--export_dir={base}: {there} can't be written to")
+    _read(base)
+
+
 def register(base: pathlib.Path, name: str, version: int) -> None:
-    """Makes a new version the canary, and stable where nothing is.
+    """Makes a version the canary, unless a newer one is; and stable, where no stable one is there.
 
     Args:
         base: The model base, which holds a folder for each model.
@@ -42,12 +63,12 @@ def register(base: pathlib.Path, name: str, version: int) -> None:
         version: One that is there.
 
     Raises:
-        UserError: `models.config` is damaged or can't be written.
+        UserError: there is no such model base, or `models.config` is damaged or can't be written.
     """
     with _changing(base) as served:
         labels = _entry(served, name).version_labels
         labels["canary"] = max(version, labels["canary"])
-        if labels["stable"] not in _numbers(base, name):
+        if labels["stable"] not in numbers(base, name):
             labels["stable"] = version
 
 
@@ -57,18 +78,19 @@ def promote(base: pathlib.Path, name: str, version: int = 0) -> int:
     Args:
         base: The model base.
         name: The model.
-        version: Default: the canary.
+        version: Its number. Default, 0: the canary.
 
     Returns:
         The version.
 
     Raises:
-        UserError: there is no such model or version.
+        UserError: there is no such model base, model or version, or `models.config` is damaged or
+            can't be written.
     """
     with _changing(base) as served:
         labels = _entry(served, name).version_labels
         version = version or labels["canary"]
-        there = _numbers(base, name)
+        there = numbers(base, name)
         if version not in there:
             raise errors.UserError(
                 f"--name={name} --version={version}: expected one of the versions {there} in {base}"
@@ -86,7 +108,7 @@ def versions(base: pathlib.Path) -> list[Version]:
     if not base.is_dir():
         raise errors.UserError(f"--export_dir={base}: no such folder")
     served = _read(base)
-    names = sorted(folder.name for folder in base.iterdir() if _numbers(base, folder.name))
+    names = sorted(folder.name for folder in base.iterdir() if numbers(base, folder.name))
     labels = {entry.name: entry.version_labels for entry in served.model_config_list.config}
     return [
         Version(
@@ -95,8 +117,14 @@ def versions(base: pathlib.Path) -> list[Version]:
             tuple(sorted(key for key, value in labels.get(name, {}).items() if value == number)),
         )
         for name in names
-        for number in _numbers(base, name)
+        for number in numbers(base, name)
     ]
+
+
+def numbers(base: pathlib.Path, name: str) -> list[int]:
+    """The numbers of the versions of a model that are there, in order."""
+    folders = (base / name).iterdir() if (base / name).is_dir() else ()
+    return sorted(int(folder.name) for folder in folders if folder.name.isdigit())
 
 
 def write_warm_up(
@@ -119,12 +147,6 @@ def write_warm_up(
                 zeros = np.zeros((1, *spec.shape[1:]), spec.dtype.as_numpy_dtype)
                 request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(zeros))
             writer.write(log.SerializeToString())
-
-
-def _numbers(base: pathlib.Path, name: str) -> list[int]:
-    """The versions of a model that are there, in order."""
-    folders = (base / name).iterdir() if (base / name).is_dir() else ()
-    return sorted(int(folder.name) for folder in folders if folder.name.isdigit())
 
 
 def _read(base: pathlib.Path) -> model_server_config_pb2.ModelServerConfig:
@@ -153,14 +175,11 @@ def _changing(base: pathlib.Path) -> Iterator[model_server_config_pb2.ModelServe
     """What `models.config` holds, to change; written at the end, by one process at a time."""
     if not base.is_dir():
         raise errors.UserError(f"--export_dir={base}: no such folder")
-    with files.writing(base):
-        lock = (base / f".{_CONFIG}.lock").open("w")
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with files.locked(base / f".{_CONFIG}.lock"):
         served = _read(base)
         yield served
         for entry in served.model_config_list.config:
             # A label may only name a version that is served.
-            numbers = entry.model_version_policy.specific.versions
-            numbers[:] = sorted(set(entry.version_labels.values()))
+            served_numbers = entry.model_version_policy.specific.versions
+            served_numbers[:] = sorted(set(entry.version_labels.values()))
         files.write(base / _CONFIG, text_format.MessageToString(served))

@@ -68,14 +68,16 @@ class Evaluator:
 
         Args:
             split: The examples.
-            naming: Labelled examples to name clusters by. Default: those of the split itself.
+            naming: Labelled examples to name clusters by. Default: those of the split itself, which
+                makes `error_rate` optimistic.
 
         Returns:
             `reconstruction_mse`, the mean squared error per normalised pixel or feature (pixels in
-            [0, 1]). For a model that predicts classes `error_rate`, the share in [0, 1] of the
-            labelled examples that it gets wrong. For a model that predicts clusters `error_rate`,
-            where each cluster stands for the class that most of its examples in `naming` have; and
-            what `clustering_scores` gives.
+            [0, 1]). Without labels, and for a model that predicts nothing, that alone. For a model
+            that predicts classes `error_rate`, the share in [0, 1] of the labelled examples that it
+            gets wrong. For a model that predicts clusters `error_rate`, where each cluster stands
+            for the class that most of its examples in `naming` have; and what `clustering_scores`
+            gives.
         """
         predictions = self.predict(split)
         numbers = {"reconstruction_mse": float(predictions["squared_error"].mean())}
@@ -123,12 +125,13 @@ class Evaluator:
         """How well simple classifiers read the class from the style.
 
         Args:
-            fitting: Labelled examples, not trained on, to fit the classifiers on.
-            testing: Labelled examples to try them on.
+            fitting: Held-out examples to fit the classifiers on; unlabelled ones are left out.
+            testing: The same, to measure them on.
 
         Returns:
-            The error rates, in [0, 1], of a `linear` classifier and of a small `mlp`; the more the
-            better. None where a split lacks labels.
+            The error rates, in [0, 1], of a `linear` classifier (logistic regression) and an `mlp`
+            (100 hidden units) on standardised styles: the higher, the less the style depends on the
+            class. None where a split has labels of fewer than two classes. Not from the paper.
         """
         known = [split.take(split.y != data.UNLABELLED) for split in (fitting, testing)]
         if any(len(np.unique(split.y)) < 2 for split in known):
@@ -155,7 +158,9 @@ def text(value: float) -> str:
 
 
 def majority_labels(clusters: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
-    """The label that most members of each cluster have (paper, section 6).
+    """The label that most members of each cluster have.
+
+    The paper (section 6) takes the label of the one validation example that is most probable.
 
     Args:
         clusters: The cluster of each example, int [N].

@@ -11,13 +11,12 @@ the paper reports it.
 from collections.abc import Sequence
 import io
 import pathlib
-import zipfile
+import sys
 
 import numpy as np
 import tensorflow as tf
 
 from keras_aae import data
-from keras_aae import errors
 from keras_aae import files
 from keras_aae import progress
 from keras_aae.data import images as images_lib
@@ -39,7 +38,8 @@ def estimate(
     """The log-likelihood of a model's test images.
 
     What has been added up is kept in the directory, in `likelihood-<samples>.npz`, every 100,000
-    samples and at the end, so that an estimate that was killed goes on.
+    samples and at the end, so that an estimate of the same model on the same images that was killed
+    goes on.
 
     Args:
         model: The model to draw samples from.
@@ -54,10 +54,10 @@ def estimate(
         and validation nats for each of `BANDWIDTHS`.
 
     Raises:
-        UserError: what was kept is damaged, or can't be written.
+        UserError: it can't be written.
     """
     choosing = validation.spread(_CHOOSING).x
-    window = Window(_pixels(np.concatenate([choosing, test.x])), BANDWIDTHS)
+    window = Window(images_lib.flat(np.concatenate([choosing, test.x])), BANDWIDTHS)
     _fill(window, model, samples, directory)
     nats = window.log_density()
     curve = [float(value) for value in nats[:, : len(choosing)].mean(axis=1)]
@@ -94,6 +94,11 @@ class Window:
         self._scales = tuple(-0.5 / bandwidth**2 for bandwidth in bandwidths)
         self._norms = x.shape[1] * np.log(np.array(bandwidths) * np.sqrt(2 * np.pi))
 
+    def digest(self) -> str:
+        """What tells the points and bandwidths from any others."""
+        parts = [*(rows.numpy() for rows in self._rows), np.array(self._scales)]
+        return files.digest(b"".join(part.tobytes() for part in parts))
+
     def add(self, samples: np.ndarray) -> None:
         """Puts the window on more samples, float32 [any, D]."""
         added = [_log_sums(rows, samples, self._scales).numpy() for rows in self._rows]
@@ -127,8 +132,9 @@ def _fill(
     window: Window, model: autoencoder.Autoencoder, samples: int, directory: pathlib.Path
 ) -> None:
     """Puts the window on the model's first so many samples, from where it had got to."""
-    name = f"likelihood-{samples}.npz"
-    _restore(window, model, directory / name)
+    path = directory / f"likelihood-{samples}.npz"
+    key = _key(window, model)
+    _restore(window, key, path)
     generate = tf.function(model.generate)
     with progress.bar("likelihood", samples, "sample", initial=window.count) as bar:
         while window.count < samples:
@@ -137,28 +143,30 @@ def _fill(
             bar.update(until - window.count)
             window.add(tf.reshape(drawn, [len(drawn), -1]))
             if window.count % _KEEP == 0 or window.count == samples:
-                files.write(directory / name, _kept(window, model))
+                files.write(path, _kept(window, key))
 
 
-def _kept(window: Window, model: autoencoder.Autoencoder) -> bytes:
-    """The window as the bytes of an .npz file, with the model's step to know it by."""
+def _key(window: Window, model: autoencoder.Autoencoder) -> str:
+    """What an estimate depends on: the points, the bandwidths and the decoder."""
+    weights = [each.tobytes() for each in model.averaged_decoder.get_weights()]
+    return files.digest(b"".join([window.digest().encode(), *weights]))
+
+
+def _kept(window: Window, key: str) -> bytes:
+    """The window as the bytes of an .npz file, with what it depends on."""
     buffer = io.BytesIO()
-    np.savez(buffer, step=model.step.numpy(), count=window.count, sums=window.sums)
+    np.savez(buffer, key=key, count=window.count, sums=window.sums)
     return buffer.getvalue()
 
 
-def _restore(window: Window, model: autoencoder.Autoencoder, path: pathlib.Path) -> None:
-    """Takes up the window that was kept, where there is one of this model."""
+def _restore(window: Window, key: str, path: pathlib.Path) -> None:
+    """Takes up the window that was kept, where there is one that depends on the same."""
     if not path.exists():
         return
     try:
         with np.load(path) as kept:
-            step, count, sums = (kept[name] for name in ("step", "count", "sums"))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise errors.UserError(f"{path}: damaged ({error}); remove it to begin again") from error
-    if step == model.step.numpy() and sums.shape == window.sums.shape:
-        window.count, window.sums = int(count), sums
-
-
-def _pixels(images: np.ndarray) -> np.ndarray:
-    return images_lib.scaled(images.reshape(len(images), -1))
+            found, count, sums = (kept[name] for name in ("key", "count", "sums"))
+            if str(found) == key:
+                window.count, window.sums = int(count), sums
+    except Exception as error:  # Whatever a damaged archive makes NumPy raise.
+        print(f"{path}: damaged ({files.reason(error)}); begun again", file=sys.stderr)

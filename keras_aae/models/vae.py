@@ -1,4 +1,4 @@
-"""The variational autoencoder, the baseline of the paper's comparisons (section 2.2)."""
+"""The variational autoencoder, the baseline of the paper's comparisons (section 2.1)."""
 
 from typing import Any
 

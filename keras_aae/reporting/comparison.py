@@ -1,6 +1,5 @@
-"""Finished runs side by side, as the paper shows the AAE beside the VAE (section 2.2): one page."""
+"""Finished runs side by side, as the paper shows the AAE beside the VAE (section 2.1): one page."""
 
-import base64
 from collections.abc import Mapping
 import pathlib
 from typing import Any
@@ -27,13 +26,15 @@ def compare(runs: list[str], output: run_directory.RunDirectory) -> pathlib.Path
         The path of the page.
 
     Raises:
-        UserError: one of them is not the directory of a finished run.
+        UserError: one of them holds no finished run, another version wrote it, or its results are
+            damaged.
     """
     directories = [run_directory.RunDirectory(path) for path in runs]
     results = [_results(directory) for directory in directories]
     rows = [_flat(found) for found in results]
     keys = dict.fromkeys(key for row in rows for key in row)
-    images = {name: [_image(directory, name) for directory in directories] for name in _SHOWN}
+    pictures = [directory.read_figures(list(_SHOWN)) for directory in directories]
+    images = {name: [found.get(name) for found in pictures] for name in _SHOWN}
     page = report.template("comparison.html.jinja").render(
         names=[found["name"] for found in results],
         table={key: [row.get(key) for row in rows] for key in keys},
@@ -63,9 +64,3 @@ def _flat(results: Mapping[str, Any]) -> dict[str, str | float]:
         parts = value.items() if isinstance(value, dict) else [("", value)]
         flat |= {f"{name}.{key}".rstrip("."): part for key, part in parts if part is not None}
     return flat
-
-
-def _image(directory: run_directory.RunDirectory, name: str) -> str | None:
-    """The figure of that name as PNG in base64, or None where the run has none."""
-    path = directory.figures / f"{name}.png"
-    return base64.b64encode(path.read_bytes()).decode() if path.exists() else None

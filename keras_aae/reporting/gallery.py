@@ -93,7 +93,9 @@ def _nearest_training_images(
         held_out: uint8 [K, H, W, C], to compare their distances with those of the samples.
         train: uint8 [M, H, W, C].
     """
-    nearest, distances = _nearest(np.concatenate([_pixels(samples), _pixels(held_out)]), train)
+    nearest, distances = _nearest(
+        np.concatenate([images_lib.flat(samples), images_lib.flat(held_out)]), train
+    )
     of_samples, of_held_out = np.split(distances, [len(samples)])
     shown = min(_SHOWN, len(samples))
     return figures.image_rows(
@@ -107,23 +109,17 @@ def _nearest(images: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np
     """The candidate nearest to each image, by the Euclidean distance of their pixels.
 
     Args:
-        images: As `_pixels` gives them, [N, pixels].
+        images: As `images.flat` gives them, [N, pixels].
         candidates: Images [M, H, W, C], uint8 or in [0, 1].
 
     Returns:
         The nearest candidates, [N, H, W, C], and the root of the mean squared difference, [N].
     """
-    flat = _pixels(candidates)
+    flat = images_lib.flat(candidates)
     tree = neighbors.NearestNeighbors(n_neighbors=1, algorithm="brute").fit(flat)
     found = tree.kneighbors(images, return_distance=False)[:, 0]
     distances = np.sqrt(np.mean((images - flat[found]) ** 2, axis=1))
     return candidates[found], distances
-
-
-def _pixels(images: np.ndarray) -> np.ndarray:
-    """Images [N, H, W, C], uint8 or in [0, 1], as float32 [N, pixels] in [0, 1]."""
-    flat = images.reshape(len(images), -1)
-    return images_lib.scaled(flat)
 
 
 def _style_against_class(model: autoencoder.Autoencoder, classes: Sequence[str]) -> figure.Figure:

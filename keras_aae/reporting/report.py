@@ -63,7 +63,7 @@ def render(config: config_lib.Config, results: Mapping, figures: Mapping[str, by
         {
             "title": name.replace("_", " ").capitalize(),
             "caption": CAPTIONS.get(name, ""),
-            "data": base64.b64encode(image).decode(),
+            "data": image,
         }
         for name, image in figures.items()
     ]
@@ -91,4 +91,5 @@ def template(name: str) -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["text"] = evaluation.text
+    environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
     return environment.get_template(name)

@@ -1,1 +1,1 @@
-"""Trains a model in a run directory so that nothing is lost when it is killed."""
+"""Trains a model in a run directory; a run that was killed goes on from its last checkpoint."""

@@ -1,6 +1,14 @@
-"""The checkpoints of a run."""
+"""The checkpoints of a run.
 
+A checkpoint is `ckpt-<step>.index` and `.data-*`, TensorFlow's, and a record `ckpt-<step>.json` of
+their checksums. It counts once the record is there, which is written last.
+"""
+
+import pathlib
+import re
+import shutil
 import sys
+from typing import Any
 
 import tensorflow as tf
 
@@ -9,9 +17,12 @@ from keras_aae import files
 from keras_aae.models import trainer
 from keras_aae.training import run_directory
 
+_KEPT = 2  # The newest; the others are removed.
+_NAME = re.compile(r"ckpt-(\d+)(\.json|\.index|\.data-.*|_temp)")
+
 
 class Checkpoints:
-    """The checkpoints of a run: the model, its optimizers and the seconds spent on training.
+    """The checkpoints of a run: the model, its optimizers and what was measured.
 
     Args:
         model: The compiled model.
@@ -19,46 +30,134 @@ class Checkpoints:
 
     Attributes:
         seconds: Seconds spent on training so far.
+        rows: For each evaluation so far `step`, `seconds`, the losses, and `validation_*`.
+        running: The state of the running means of the losses since the last evaluation, a number
+            for each variable of `model.metrics`; empty at the start of an epoch.
     """
 
     def __init__(self, model: trainer.Trainer, directory: run_directory.RunDirectory):
-        self.seconds = tf.Variable(0.0, dtype=tf.float64)
+        self.seconds = 0.0
+        self.rows: list[dict[str, Any]] = []
+        self.running: list[float] = []
         self._model = model
+        self._folder = directory.checkpoints
         self._checkpoint = tf.train.Checkpoint(
-            model=model, optimizers=tf.train.Checkpoint(**model.optimizers), seconds=self.seconds
-        )
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(directory.checkpoints), max_to_keep=2
+            model=model, optimizers=tf.train.Checkpoint(**model.optimizers)
         )
 
     def restore(self) -> int:
-        """Goes on from the newest readable checkpoint; returns its step, 0 where there is none.
+        """Restores the newest readable checkpoint; returns its step, 0 where there is none.
 
         Raises:
             UserError: there are checkpoints, but none is readable.
         """
-        for path in reversed(self._manager.checkpoints):
+        steps = self._steps()
+        for step in reversed(steps):
             try:
-                self._checkpoint.restore(path).assert_existing_objects_matched().expect_partial()
-            except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
-                reason = " ".join(str(error).split())[:120]
-                print(
-                    f"{path}: damaged checkpoint, trying the one before ({reason})", file=sys.stderr
-                )
-                continue
-            return int(self._model.step.numpy())
-        if self._manager.checkpoints:
+                self._restore(step)
+                return step
+            except errors.UserError as error:
+                print(f"{error}; trying the one before", file=sys.stderr)
+        if steps:
             raise errors.UserError(
-                f"{self._manager.directory}: no readable checkpoint; remove that folder to train "
-                "from the start"
+                f"{self._folder}: no checkpoint there is one that this run can go on from; nothing "
+                "was changed. To train from the start, give another --run_dir"
             )
         return 0
 
-    def save(self) -> None:
-        """Writes a checkpoint and removes the one before the last.
+    def save(self, within_epoch: bool = False) -> None:
+        """Writes a checkpoint; only the newest two are kept.
+
+        Args:
+            within_epoch: Whether the running means of the losses go on.
 
         Raises:
+            NotFiniteError: a weight, or an optimizer's, is not finite.
             UserError: it can't be written.
         """
-        with files.writing(self._manager.directory, tf.errors.OpError):
-            self._manager.save(checkpoint_number=int(self._model.step.numpy()))
+        self._check_finite()
+        step = int(self._model.step.numpy())
+        self._record(step).unlink(missing_ok=True)
+        with files.writing(self._folder, tf.errors.OpError):
+            self._checkpoint.write(str(self._folder / f"ckpt-{step}"))
+            parts = self._parts(step)
+            for path in (*parts, self._folder):
+                files.sync(path)
+        record = {
+            "step": step,
+            "seconds": self.seconds,
+            "rows": self.rows,
+            "running": [float(each) for each in self._running_means()] if within_epoch else [],
+            "files": {part.name: files.digest_of_file(part) for part in parts},
+        }
+        files.write_record(self._record(step), record)
+        self._remove_all_but(self._steps()[-_KEPT:])
+
+    def _running_means(self) -> list[tf.Variable]:
+        return [variable for metric in self._model.metrics for variable in metric.variables]
+
+    def restore_running_means(self) -> None:
+        """Sets the running means of the losses as they were, once, after Keras has reset them."""
+        for variable, value in zip(self._running_means(), self.running, strict=True):
+            variable.assign(value)
+        self.running = []
+
+    def _steps(self) -> list[int]:
+        """The steps of the checkpoints that are there, in order, by listing the folder."""
+        found = (_NAME.fullmatch(path.name) for path in self._entries())
+        return sorted(int(name[1]) for name in found if name and name[2] == ".json")
+
+    def _entries(self) -> list[pathlib.Path]:
+        return list(self._folder.iterdir()) if self._folder.is_dir() else []
+
+    def _record(self, step: int) -> pathlib.Path:
+        return self._folder / f"ckpt-{step}.json"
+
+    def _parts(self, step: int) -> list[pathlib.Path]:
+        """TensorFlow's files of a checkpoint."""
+        return [
+            path
+            for path in sorted(self._entries())
+            if path.name.startswith(f"ckpt-{step}.") and path.suffix != ".json"
+        ]
+
+    def _restore(self, step: int) -> None:
+        """Restores a checkpoint.
+
+        Raises:
+            UserError: it is damaged, or of another model.
+        """
+        path = self._folder / f"ckpt-{step}"
+        record = files.read_record(self._record(step))
+        assert record  # It was listed.
+        parts = self._parts(step)
+        if {part.name: files.digest_of_file(part) for part in parts} != record["files"]:
+            raise errors.UserError(f"{path}: damaged checkpoint; its checksums are others")
+        try:
+            self._checkpoint.read(str(path)).assert_existing_objects_matched().expect_partial()
+        except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
+            raise errors.UserError(
+                f"{path}: a checkpoint of another model than these settings make "
+                f"({files.reason(error)})"
+            ) from error
+        self.seconds, self.rows, self.running = (
+            record[name] for name in ("seconds", "rows", "running")
+        )
+
+    def _remove_all_but(self, kept: list[int]) -> None:
+        """Removes other checkpoints, and what is left of those that were not finished."""
+        for path in self._entries():
+            name = _NAME.fullmatch(path.name)
+            if not name or (int(name[1]) in kept and name[2] != "_temp"):
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+    def _check_finite(self) -> None:
+        for holder in (self._model, *self._model.optimizers.values()):
+            for variable in holder.variables:
+                values = tf.cast(tf.convert_to_tensor(variable), tf.float32)
+                if not bool(tf.reduce_all(tf.math.is_finite(values))):
+                    raise errors.NotFiniteError(f"{variable.path} has values that are not finite")

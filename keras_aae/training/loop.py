@@ -1,10 +1,11 @@
-"""Trains a model in a run directory so that nothing is lost when it is killed.
+"""Trains a model in a run directory; a run that was killed goes on from its last checkpoint.
 
 A checkpoint follows every evaluation. All randomness is a function of the seed and the step, so the
 weights, the optimizers and the step are the whole state: a run that goes on from a checkpoint ends
 where an uninterrupted one ends.
 """
 
+from collections.abc import Callable
 from collections.abc import Mapping
 import contextlib
 import math
@@ -19,6 +20,7 @@ from keras_aae import data
 from keras_aae import errors
 from keras_aae import evaluation
 from keras_aae import files
+from keras_aae import interrupts
 from keras_aae import models
 from keras_aae import progress
 from keras_aae.data import batching
@@ -44,24 +46,49 @@ def train(
         checkpoints: The run's checkpoints.
 
     Raises:
-        UserError: the losses are no longer finite, or the directory can't be written.
+        NotFiniteError: a loss or a weight is no longer finite.
+        UserError: no checkpoint is readable, or the directory can't be written.
+        Interrupted: a signal asked the program to end; a checkpoint was written.
     """
     start = checkpoints.restore()
-    if start >= config.steps:
-        return
+    if start > config.steps:
+        raise errors.UserError(
+            f"--run_dir={directory.path}: its checkpoint is at step {start}, past "
+            f"--steps={config.steps}"
+        )
     if start:
         print(f"Going on from step {start}")
-    batches = minibatches(dataset, config, start)
-    monitor = Monitor(model, dataset.validation, config, directory, checkpoints)
-    with contextlib.closing(monitor):
-        model.fit(
-            batches,
-            initial_epoch=start // config.evaluate_every,
-            epochs=config.steps // config.evaluate_every,
-            steps_per_epoch=config.evaluate_every,
-            verbose=0,
-            callbacks=[monitor],
-        )
+    every = config.evaluate_every
+    with (
+        interrupts.awaited() as interrupt,
+        contextlib.closing(
+            Monitor(model, dataset.validation, config, directory, checkpoints, interrupt)
+        ) as monitor,
+    ):
+        # A run that was interrupted within an epoch first goes on to the end of it.
+        for until in (min(start + -start % every, config.steps), config.steps):
+            if start < until:
+                _fit(model, minibatches(dataset, config, start), start, until, every, monitor)
+            start = until
+
+
+def _fit(
+    model: autoencoder.Autoencoder,
+    batches: batching.Minibatches,
+    start: int,
+    until: int,
+    every: int,
+    monitor: "Monitor",
+) -> None:
+    """Trains from one step up to another, in epochs of so many steps."""
+    model.fit(
+        batches,
+        initial_epoch=start // every,
+        epochs=until // every,
+        steps_per_epoch=min(every, until - start),
+        verbose=0,
+        callbacks=[monitor],
+    )
 
 
 def minibatches(
@@ -73,6 +100,9 @@ def minibatches(
         dataset: Its data.
         config: The settings of the run.
         start: The step to begin with.
+
+    Raises:
+        UserError: no training example has a label, and the model learns from labels.
     """
     sizes = batch_sizes(config)
     return batching.Minibatches(
@@ -92,10 +122,19 @@ def batch_sizes(config: config_lib.Config) -> dict[str, int]:
 class Monitor(keras.callbacks.Callback):
     """After each epoch: validation numbers, a row of the table and a checkpoint.
 
-    An epoch is `config.evaluate_every` steps.
+    An epoch is `config.evaluate_every` steps. A checkpoint is also written at once, after the step
+    that is being taken, when a signal asks the program to end.
 
-    Attributes:
-        rows: For each evaluation so far `step`, `seconds`, the losses, and `validation_*`.
+    Args:
+        model: The compiled model, as its checkpoint left it.
+        validation: Held-out examples.
+        config: The settings of the run.
+        directory: Gets the metrics and the events.
+        checkpoints: The run's checkpoints, which hold the rows.
+        interrupt: Returns the error of a signal that came, or None.
+
+    Raises:
+        UserError: the losses are no longer finite, or the directory can't be written.
     """
 
     def __init__(
@@ -105,17 +144,29 @@ class Monitor(keras.callbacks.Callback):
         config: config_lib.Config,
         directory: run_directory.RunDirectory,
         checkpoints: checkpoints_lib.Checkpoints,
+        interrupt: Callable[[], interrupts.Interrupted | None],
     ):
         super().__init__()
         start = int(model.step.numpy())
-        self.rows = directory.read_metrics(start)
         self._evaluator = evaluation.Evaluator(model)
         self._validation = validation
         self._config = config
         self._directory = directory
         self._checkpoints = checkpoints
-        self._events = tf.summary.create_file_writer(str(directory.events))
+        self._interrupt = interrupt
+        self._events = self._tables_so_far()
         self._bar = progress.bar(config.name, config.steps, "step", initial=start)
+
+    def _tables_so_far(self) -> tf.summary.SummaryWriter:
+        """Writes the rows so far to `metrics.csv` and to an events file, which replace others."""
+        if self._checkpoints.rows:
+            self._directory.write_metrics(self._checkpoints.rows)
+        for path in self._directory.events.glob("events.*"):
+            path.unlink()
+        events = tf.summary.create_file_writer(str(self._directory.events))
+        for row in self._checkpoints.rows:
+            self._write_events(events, row)
+        return events
 
     def close(self) -> None:
         """Ends the progress bar and the events file."""
@@ -125,35 +176,42 @@ class Monitor(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
         self._began = time.perf_counter()
         self._shown = 0  # Of the steps of this epoch.
+        if self._checkpoints.running:
+            self._checkpoints.restore_running_means()
 
     def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
         self._bar.update(batch + 1 - self._shown)
         self._shown = batch + 1
+        interrupt = self._interrupt()
+        if interrupt:
+            self._checkpoints.seconds += time.perf_counter() - self._began
+            self._checkpoints.save(within_epoch=True)
+            raise interrupt
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
-        losses = {
-            name: float(value) for name, value in (logs or {}).items()
-        }  # Waits for the last step.
-        self._checkpoints.seconds.assign_add(time.perf_counter() - self._began)
+        # float() waits for the last step, so that its time counts.
+        losses = {name: float(value) for name, value in (logs or {}).items()}
+        checkpoints = self._checkpoints
+        checkpoints.seconds += time.perf_counter() - self._began
         step = (epoch + 1) * self._config.evaluate_every
-        _check_finite(losses, step)
-        seconds = round(float(self._checkpoints.seconds.numpy()), 2)
+        _check_finite(losses)
         numbers = self._evaluator.evaluate(self._validation)
         validation = {f"validation_{name}": value for name, value in numbers.items()}
-        self.rows.append({"step": step, "seconds": seconds, **losses, **validation})
-        self._directory.write_metrics(self.rows)
-        self._write_events(self.rows[-1])
+        row = {"step": step, "seconds": round(checkpoints.seconds, 2), **losses, **validation}
+        checkpoints.rows.append(row)
+        checkpoints.save()
+        self._directory.write_metrics(checkpoints.rows)
+        self._write_events(self._events, row)
         self._show(step, numbers)
-        self._checkpoints.save()
 
-    def _write_events(self, row: Mapping[str, float]) -> None:
+    def _write_events(self, events: tf.summary.SummaryWriter, row: Mapping[str, float]) -> None:
         with (
             files.writing(self._directory.events, tf.errors.OpError),
-            self._events.as_default(step=row["step"]),
+            events.as_default(step=row["step"]),
         ):
             for name, value in row.items():
                 tf.summary.scalar(name, value)
-            self._events.flush()
+            events.flush()
 
     def _show(self, step: int, numbers: Mapping[str, float]) -> None:
         named = [f"{name.replace('_', ' ')} {evaluation.text(n)}" for name, n in numbers.items()]
@@ -162,10 +220,7 @@ class Monitor(keras.callbacks.Callback):
         self._bar.set_postfix_str(summary, refresh=False)
 
 
-def _check_finite(losses: Mapping[str, float], step: int) -> None:
+def _check_finite(losses: Mapping[str, float]) -> None:
     for name, value in losses.items():
         if not math.isfinite(value):
-            raise errors.UserError(
-                f"the {name} loss is no longer finite at step {step}; try a smaller "
-                "--learning_rate in a new --run_dir"
-            )
+            raise errors.NotFiniteError(f"the {name} loss is not finite")

@@ -1,17 +1,22 @@
-"""The directory of a run: its layout, its lock, and what it keeps."""
+"""The directory of a run: its layout, its lock, and what it keeps.
+
+What is read back is a record with a checksum (`run.json`, `results.json`, `rollbacks.json`), or a
+file that shows its own damage. `config.cfg`, `metrics.csv` and the report are for people; nothing
+reads them.
+"""
 
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
 import csv
+import dataclasses
 import datetime
-import fcntl
 import io
 import itertools
-import json
 import os
 import pathlib
 from typing import Any
+import uuid
 
 from keras_aae import config as config_lib
 from keras_aae import data
@@ -20,7 +25,8 @@ from keras_aae import files
 from keras_aae import models
 from keras_aae import version
 
-_VERSION = "# keras_aae "  # Opens the flagfile of a run, before the version that wrote it.
+_BEFORE_0_3 = "config.cfg"  # What a run has that has no record.
+_VERSION = "# keras_aae "  # Opens that file since 0.2, before the version that wrote it.
 
 
 class RunDirectory:
@@ -38,7 +44,9 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.events = self.path / "tensorboard"
         self.figures = self.path / "figures"
-        self._config = self.path / "config.cfg"
+        self._run = self.path / "run.json"
+        self._results = self.path / "results.json"
+        self._rollbacks = self.path / "rollbacks.json"
         self._model = self.path / "model.keras"
         self._examples = self.path / "examples.npz"
 
@@ -60,36 +68,54 @@ class RunDirectory:
                     continue
         raise AssertionError("unreachable")
 
-    # Settings and the lock
+    # What the run is, and its lock
 
     def read_config(self) -> config_lib.Config:
         """The settings of the run.
 
         Raises:
-            UserError: there is no run, another version wrote it, or its settings are damaged.
+            UserError: there is no run, another version wrote it, or its record is damaged.
         """
-        if self._config.exists():
-            self._check_version()
-        return config_lib.Config.from_flagfile(self._config)
+        return config_lib.Config.from_settings(self._read_run()["settings"], f"{self._run}")
 
-    def _check_version(self) -> None:
-        """Raises a UserError where a version with other random streams wrote the run."""
-        first = self._config.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
-        written = first.removeprefix(_VERSION) if first.startswith(_VERSION) else "0.1.0 or older"
-        if written.split(".")[:2] != version.VERSION.split(".")[:2]:
+    @property
+    def id(self) -> str:
+        """What tells the run from any other."""
+        return self._read_run()["id"]
+
+    def _read_run(self) -> dict:
+        run = files.read_record(self._run)
+        if run is None and not (self.path / _BEFORE_0_3).exists():
             raise errors.UserError(
-                f"--run_dir={self.path}: keras_aae {written} wrote this run; its random streams, "
-                f"splits and checkpoints are not those of {version.VERSION}. Go on with it "
-                "in that version, or train again in another --run_dir"
+                f"--run_dir={self.path}: expected the directory of a run; there is no "
+                f"{self._run.name}"
             )
+        written = self._version_before_0_3() if run is None else run["keras_aae"]
+        if run is None or written.split(".")[:2] != version.VERSION.split(".")[:2]:
+            raise errors.UserError(
+                f"--run_dir={self.path}: keras_aae {written} wrote this run, which "
+                f"{version.VERSION} can't go on with (CHANGELOG.md says why). Go on with it in "
+                "that version, or train again in another --run_dir"
+            )
+        return run
+
+    def _version_before_0_3(self) -> str:
+        text = (self.path / _BEFORE_0_3).read_text(encoding="utf-8", errors="replace")
+        first = text.partition("\n")[0]
+        return first.removeprefix(_VERSION) if first.startswith(_VERSION) else "0.1.0 or older"
+
+    def exists(self) -> bool:
+        """Whether there is a run, of whatever version."""
+        return any((self.path / name).exists() for name in (self._run.name, _BEFORE_0_3))
 
     def check(self, config: config_lib.Config) -> None:
-        """Checks that a run in the directory, where there is one, has these settings.
+        """Checks that training can write there, and that a run there has these settings.
 
         Raises:
-            UserError: it has others.
+            UserError: it has others, or TensorFlow can't read checkpoints back from there.
         """
-        if not self._config.exists():
+        files.check_readable_by_tensorflow(self.path, "--run_dir")
+        if not self.exists():
             return
         differences = config.differences(self.read_config())
         if differences:
@@ -100,27 +126,44 @@ class RunDirectory:
             )
 
     @contextlib.contextmanager
-    def claim(self, config: config_lib.Config) -> Iterator[None]:
-        """Holds the directory for one process; makes it and keeps the settings where it is new.
+    def claim(
+        self, config: config_lib.Config, dataset: data.Dataset | None = None
+    ) -> Iterator[None]:
+        """Holds the directory for one process; makes it, and the run's record, where it is new.
+
+        Args:
+            config: The settings of the run.
+            dataset: Its data, where the run's data is used.
 
         Raises:
-            UserError: it is in use, not writable, or holds a run with other settings.
+            UserError: it is in use, not writable, or holds a run with other settings or data.
         """
         with files.writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / ".lock").open("w")
+        lock = files.try_lock(self.path / ".lock")
+        if not lock:
+            raise errors.UserError(f"--run_dir={self.path}: another process is at work there")
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise errors.UserError(
-                    f"--run_dir={self.path}: another process is at work there"
-                ) from error
+            files.remove_unfinished(self.path)
             self.check(config)
-            if not self._config.exists():
-                head = f"{_VERSION}{version.VERSION}\n# Repeats this run: {config.command()}\n"
-                self.write(self._config.name, head + config.to_flagfile())
+            if dataset:
+                self._keep_or_check(config, dataset)
             yield
+
+    def _keep_or_check(self, config: config_lib.Config, dataset: data.Dataset) -> None:
+        """Keeps what the run is where it is new; else checks that its data is the same."""
+        found = dataset.digest()
+        if not self._run.exists():
+            head = f"{_VERSION}{version.VERSION}\n# Repeats this run: {config.command()}\n"
+            self.write("config.cfg", head + config.to_flagfile())
+            run = {"keras_aae": version.VERSION, "id": uuid.uuid4().hex, "data": found}
+            files.write_record(self._run, run | {"settings": dataclasses.asdict(config)})
+        elif self._read_run()["data"] != found:
+            raise errors.UserError(
+                f"--run_dir={self.path}: holds a run on other data: --dataset={config.dataset} has "
+                "other examples, labels or class names than when it began. Give another --run_dir, "
+                "or the data of the run there"
+            )
 
     # The model and examples
 
@@ -134,10 +177,8 @@ class RunDirectory:
         Raises:
             UserError: they can't be written.
         """
-        unfinished = self._model.with_name(f".unfinished-{self._model.name}")
-        with files.writing(self._model):
+        with files.replacing(self._model) as unfinished:
             model.save(unfinished)
-            os.replace(unfinished, self._model)
         self.write(self._examples.name, dataset.sample().to_bytes())
 
     def load_model(self) -> Any:
@@ -172,28 +213,37 @@ class RunDirectory:
     # Results
 
     def write(self, name: str, content: str | bytes) -> None:
-        """Writes a file so that it is there whole or not at all."""
+        """Writes a file so that it is there whole or not at all.
+
+        Raises:
+            UserError: it can't be written.
+        """
         files.write(self.path / name, content)
 
     def write_results(self, results: Mapping) -> None:
-        """Writes `results.json`."""
-        self.write("results.json", json.dumps(results, indent=2) + "\n")
+        """Writes `results.json`; raises as `write`."""
+        files.write_record(self._results, results)
 
     def read_results(self) -> dict | None:
         """What `results.json` holds, or None where there is none.
 
         Raises:
+            UserError: it is damaged, or another version wrote the run.
+        """
+        self._read_run()
+        return files.read_record(self._results)
+
+    def write_rollbacks(self, rollbacks: list[dict]) -> None:
+        """Keeps why and how often training went back; raises as `write`."""
+        files.write_record(self._rollbacks, {"rollbacks": rollbacks})
+
+    def read_rollbacks(self) -> list[dict]:
+        """What `write_rollbacks` kept.
+
+        Raises:
             UserError: it is damaged.
         """
-        path = self.path / "results.json"
-        if not path.exists():
-            return None
-        try:
-            return json.loads(path.read_text())
-        except ValueError as error:
-            raise errors.UserError(
-                f"{path}: damaged ({error}); remove it to have it made again"
-            ) from error
+        return (files.read_record(self._rollbacks) or {"rollbacks": []})["rollbacks"]
 
     def read_figures(self, names: list[str]) -> dict[str, bytes]:
         """The pictures of those names that are there, PNG."""
@@ -201,21 +251,9 @@ class RunDirectory:
         return {name: path.read_bytes() for name, path in paths.items() if path.exists()}
 
     def write_metrics(self, rows: list[dict]) -> None:
-        """Writes `metrics.csv`, a row for each evaluation."""
+        """Writes `metrics.csv`, a row for each evaluation; raises as `write`."""
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         self.write("metrics.csv", text.getvalue())
-
-    def read_metrics(self, step: int) -> list[dict]:
-        """The rows of `metrics.csv` up to that step, as numbers."""
-        path = self.path / "metrics.csv"
-        if not path.exists():
-            return []
-        with path.open(newline="") as file:
-            rows = [
-                {name: float(value) for name, value in row.items()} | {"step": int(row["step"])}
-                for row in csv.DictReader(file)
-            ]
-        return [row for row in rows if row["step"] <= step]

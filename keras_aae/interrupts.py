@@ -1,0 +1,93 @@
+"""Signals that ask the program to end: Ctrl-C (SIGINT), SIGTERM and SIGHUP, as one exception.
+
+A signal that the program was started to ignore, like SIGHUP under nohup, stays ignored.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+import os
+import signal
+import sys
+import threading
+from typing import NoReturn
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(BaseException):
+    """A signal asked the program to end.
+
+    Attributes:
+        status: The exit status that says so, 128 and the signal's number: 130 for Ctrl-C, 143 for
+            SIGTERM.
+    """
+
+    def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
+        self.status = 128 + number
+
+
+def exit_at_once() -> None:
+    """From now on a signal ends the process, for a start during which there is nothing to lose.
+
+    An exception would be caught by some of the libraries that are being imported.
+    """
+
+    def leave(number: int, frame: object) -> NoReturn:
+        sys.stderr.write("keras_aae: interrupted\n")
+        sys.stderr.flush()
+        os._exit(128 + number)
+
+    for number in _handled():
+        signal.signal(number, leave)
+
+
+@contextlib.contextmanager
+def raised() -> Iterator[None]:
+    """Within, a signal raises an Interrupted where the program is."""
+
+    def handle(number: int, frame: object) -> NoReturn:
+        raise Interrupted(number)
+
+    with _handling(handle):
+        yield
+
+
+@contextlib.contextmanager
+def awaited() -> Iterator[Callable[[], Interrupted | None]]:
+    """Within, a first signal waits for a good moment; a second one is raised at once.
+
+    Yields:
+        A function that returns the error of the signal that came, to raise when the moment is good,
+        or None. What was not raised by the end is raised there.
+    """
+    came: list[Interrupted] = []
+
+    def handle(number: int, frame: object) -> None:
+        came.append(Interrupted(number))
+        if len(came) > 1:
+            raise came[-1]
+
+    with _handling(handle):
+        yield lambda: came[0] if came else None
+    if came:
+        raise came[0]
+
+
+@contextlib.contextmanager
+def _handling(handler: Callable) -> Iterator[None]:
+    """Within, a function handles the signals; only a program's main thread can have that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in _handled()}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+def _handled() -> list[signal.Signals]:
+    return [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
