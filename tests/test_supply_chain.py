@@ -32,7 +32,6 @@ ADVISORIES = [
     ("tqdm", "4.66.2", "CVE-2024-34062, code run by arguments"),
 ]
 
-
 BUILD = [requirements.Requirement(line) for line in PROJECT["build-system"]["requires"]]
 
 
@@ -59,10 +58,8 @@ def test_every_dependency_has_bounds_around_what_was_tried(required):
 def test_the_packages_of_the_page_are_locked_by_their_content():
     text = (WEB / "package-lock.json").read_text()
     packages = json.loads(text)["packages"]
-    assert (
-        packages.pop("")["dependencies"]
-        == json.loads((WEB / "package.json").read_text())["dependencies"]
-    )
+    wanted = json.loads((WEB / "package.json").read_text())
+    assert packages.pop("")["dependencies"] == wanted["dependencies"]
     assert all(package["integrity"].startswith("sha512-") for package in packages.values())
     assert "resolved" not in text  # No registry but the user's own.
 

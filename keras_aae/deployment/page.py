@@ -130,11 +130,11 @@ def build(
         (folder / "examples.png").write_bytes(_png(np.concatenate(examples, axis=1)))
         (folder / "model.json").write_text(json.dumps(about), encoding="utf-8")
         shutil.copy(_WEB / "explorer.js", folder)
-        shown = {"results": results, "about": about}
-        shown |= {"imports": _IMPORTS, "imports_hash": _hash(_IMPORTS)}
         for name, template in _TEMPLATES.items():
-            content = report.template(template).render(shown)
-            (folder / name).write_text(content, encoding="utf-8")
+            text = report.template(template).render(
+                results=results, about=about, imports=_IMPORTS, imports_hash=_hash(_IMPORTS)
+            )
+            (folder / name).write_text(text, encoding="utf-8")
         _copy_runtime(packages, folder / "litert")
 
 
