@@ -1,23 +1,30 @@
 """The page to explore a run: how it is made and served, and what it does in a real browser."""
 
+import base64
 import contextlib
+import hashlib
+import http.client
 import io
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import tarfile
 import threading
 import time
-import urllib.error
 import urllib.request
 
 from conftest import ROOT
 from conftest import SMOKE
 from conftest import bars
 from conftest import launch
+import keras
 import numpy as np
 from PIL import Image
 import pytest
@@ -89,12 +96,14 @@ class Shown:
     """A page in the browser, all of whose requests are kept."""
 
     def __init__(self, browser, folder, **settings):
-        self.server = explore.serve(folder)
+        self.server = explore.serve()
+        self.server.files = explore.contents(folder)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.page = browser.new_page(viewport={"width": 1250, "height": 900}, **settings)
         self.requests, self.faults = [], []
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("console", self.hear)
         self.address = f"http://127.0.0.1:{self.server.server_port}/"
         self.page.goto(self.address)
 
@@ -105,6 +114,11 @@ class Shown:
         self.page.close()
         self.server.shutdown()
         self.server.server_close()
+
+    def hear(self, message):
+        """Keeps what the browser says that the page's policy forbids."""
+        if "Content Security Policy" in message.text:
+            self.faults.append(message.text)
 
     def ready(self):
         """Waits until what is shown is up to date."""
@@ -300,6 +314,27 @@ def test_a_file_that_is_no_picture_gets_a_clear_line(semisup_page, browser):
         assert shown.answer()
 
 
+def test_what_is_put_into_the_page_does_not_run(semisup_page, browser, tmp_path):
+    folder = tmp_path / "attacked"
+    shutil.copytree(semisup_page, folder)
+    index = (folder / "index.html").read_text()
+    within = """<script>ran = true</script><script type=module>self.ran = true</script>
+    <script src="data:text/javascript,ran = true"></script><img src="x:" onerror="ran = true">
+    <style>h1 { display: none }</style><p id="within" style="color: rgb(1, 2, 3)"></p>"""
+    (folder / "index.html").write_text(index.replace("<main>", f"{within}<main>"))
+    with Shown(browser, folder) as shown:
+        assert shown.answer()
+        shown.page.evaluate(
+            "document.body.append(Object.assign(document.createElement('script'),"
+            "{text: 'self.ran = true'}))"
+        )
+        assert shown.page.evaluate("self.ran") is None
+        assert shown.page.inner_text("h1")
+        colour = "getComputedStyle(document.getElementById('within')).color"
+        assert shown.page.evaluate(colour) != "rgb(1, 2, 3)"
+        assert len(shown.faults) >= 5
+
+
 def test_a_page_whose_model_is_damaged_says_so(semisup_page, browser, tmp_path):
     folder = tmp_path / "damaged"
     shutil.copytree(semisup_page, folder)
@@ -331,24 +366,157 @@ def test_the_command_opens_the_browser_and_ends_with_ctrl_c(semisup, packages, t
     finally:
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=30)
-    assert process.returncode == 0
+    assert process.returncode == 130
     assert f"page       {address} (Ctrl-C ends it)" in output
 
 
-def test_only_this_machine_is_served(tmp_path):
-    (tmp_path / "core.wasm").write_bytes(b"wasm")
-    with explore.serve(tmp_path) as server:
-        assert server.server_address[0] == "127.0.0.1"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/"
-        with urllib.request.urlopen(f"{address}core.wasm") as answer:
-            assert answer.headers["Content-Type"] == "application/wasm"
-        for path in ("gone.html", "../../../../etc/passwd"):
-            with pytest.raises(urllib.error.HTTPError, match="404"):
-                urllib.request.urlopen(address + path)
-        with pytest.raises(errors.UserError, match="can't be served on"):
-            explore.serve(tmp_path, server.server_port)
+@pytest.fixture
+def served(tmp_path):
+    """A server of a small page in `tmp_path/page`, beside which there is a secret."""
+    folder = tmp_path / "page"
+    (folder / "litert").mkdir(parents=True)
+    (folder / "index.html").write_text("the page")
+    (folder / "litert/core.wasm").write_bytes(b"wasm")
+    (tmp_path / "secret").write_text("secret")
+    (folder / "link").symlink_to(tmp_path / "secret")
+    (folder / "linked").symlink_to(tmp_path)
+    with explore.serve() as server:
+        server.files = explore.contents(folder)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server
         server.shutdown()
+
+
+def ask(server, path="/", method="GET", **headers):
+    """The status, the type and the body of an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Content-Type"), answer.read()
+
+
+def test_the_page_is_served_to_this_machine_alone(served):
+    assert served.server_address[0] == "127.0.0.1"
+    assert ask(served) == ask(served, "/index.html?x=1") == (200, "text/html", b"the page")
+    assert ask(served, "/litert/core.wasm") == (200, "application/wasm", b"wasm")
+    assert ask(served, method="HEAD") == (200, "text/html", b"")
+    with pytest.raises(errors.UserError, match="can't be served on"):
+        explore.serve(served.server_port)
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]"])
+def test_it_is_served_under_the_names_of_this_machine(served, name):
+    assert ask(served, Host=f"{name}:{served.server_port}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "evil.example", "evil.example:{port}", "localhost.evil.example:{port}", "localhost:1"],
+)
+def test_a_site_that_renames_itself_to_this_machine_reads_nothing(served, host):
+    for path in ("/", "/litert/core.wasm", "/gone"):
+        status, _, body = ask(served, path, Host=host.format(port=served.server_port))
+        assert status == 421 and b"the page" not in body and b"wasm" not in body
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/gone", "/litert", "/litert/", "/link", "/linked/secret", "/../secret"),
+        *("/..%2fsecret", "/%2e%2e/secret", "/litert/../../secret", "//secret", "/linked/"),
+        *("http://127.0.0.1/secret", "/etc/passwd", "/%00", "*"),
+    ],
+)
+def test_nothing_but_the_files_of_the_page_is_served(served, path):
+    status, _, body = ask(served, path)
+    assert status == 404 and b"secret" not in body
+
+
+def idle(server, start=b"GET / HTTP/1.1\r\n"):
+    """A connection that begins a request and doesn't end it."""
+    connection = socket.create_connection(("127.0.0.1", server.server_port), timeout=10)
+    connection.sendall(start)
+    return connection
+
+
+def test_idle_connections_neither_pile_up_nor_keep_others_out(served):
+    before = threading.active_count()
+    with contextlib.ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(idle(served))
+        assert ask(served)[0] == 200
+        assert threading.active_count() - before <= 40
+
+
+def test_a_connection_that_takes_too_long_is_closed(served, monkeypatch):
+    monkeypatch.setattr(explore, "_SECONDS", 0.3)
+    with idle(served) as slow, pytest.raises(OSError):
+        for _ in range(30):  # Never idle for long, never done.
+            time.sleep(0.1)
+            slow.sendall(b"a")
+    assert ask(served)[0] == 200
+
+
+def test_a_client_that_goes_away_is_nothing_to_talk_about(served, capfd):
+    served.files = {"index.html": bytes(50_000_000)}
+    before = threading.active_count()
+    gone = idle(served, f"GET / HTTP/1.1\r\nHost: localhost:{served.server_port}\r\n\r\n".encode())
+    assert gone.recv(10)
+    gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    gone.close()  # With a reset, in the midst of the answer.
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert capfd.readouterr().err == ""
+
+
+# The command with a page that takes no TensorFlow to make, and that may never be done.
+STAND_IN = """
+import sys, time, webbrowser
+from keras_aae import explore
+
+def build(run_dir, folder):
+    (folder / "index.html").write_text("the page")
+    print("building", flush=True)
+    time.sleep(60 if run_dir == "building" else 0)
+
+explore.build, webbrowser.open = build, print
+explore.run()
+"""
+
+
+def started(state, folder, *before):
+    """That command, once it is `building` or has a `page`; its temporary files are in a folder."""
+    process = subprocess.Popen(
+        [*before, sys.executable, "-c", STAND_IN, f"--run_dir={state}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not process.stdout.readline().startswith(state):
+        assert process.poll() is None, process.stderr.read()
+    return process
+
+
+@pytest.mark.parametrize("state", ["building", "page"])
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_it_and_leaves_no_folder(tmp_path, state, name, status):
+    process = started(state, tmp_path)
+    assert len(list(tmp_path.iterdir())) == (state == "building")
+    process.send_signal(getattr(signal, name))
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, said, list(tmp_path.iterdir())) == (status, "", [])
+
+
+def test_under_nohup_it_goes_on_when_its_terminal_goes(tmp_path):
+    process = started("page", tmp_path, "nohup")
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 143
 
 
 def fake_npm(folder, script):
@@ -357,6 +525,11 @@ def fake_npm(folder, script):
     (folder / "npm").write_text(f"#!/bin/sh\n{script}\n")
     (folder / "npm").chmod(0o755)
     return folder
+
+
+def wanted_packages():
+    """The release of each package of the runtime."""
+    return json.loads((ROOT / "keras_aae/deployment/web/package.json").read_text())["dependencies"]
 
 
 def test_the_runtime_is_installed_once(tmp_path, monkeypatch):
@@ -374,9 +547,7 @@ def test_two_processes_may_install_the_runtime_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv(
         "PATH", f"{fake_npm(tmp_path / 'bin', script)}{os.pathsep}{os.environ['PATH']}"
     )
-    wanted = ROOT / "keras_aae/deployment/web/package.json"
-    version = json.loads(wanted.read_text())["dependencies"]
-    place = tmp_path / f"cache/litertjs-{version['@litertjs/core']}"
+    place = tmp_path / f"cache/litertjs-{wanted_packages()['@litertjs/core']}"
     monkeypatch.setenv("PLACE", str(place))
     assert page.runtime(tmp_path / "cache") == place / "@litertjs"
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [place.name]
@@ -384,7 +555,7 @@ def test_two_processes_may_install_the_runtime_at_once(tmp_path, monkeypatch):
 
 def test_without_npm_or_a_network_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(fake_npm(tmp_path / "bin", "echo no route >&2; exit 1")))
-    with pytest.raises(errors.UserError, match=r"npm install: failed, no network\? \(no route\)"):
+    with pytest.raises(errors.UserError, match=r"npm ci: failed, no network\? \(no route\)"):
         page.runtime(tmp_path / "cache")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(errors.UserError, match="npm: not found"):
@@ -392,10 +563,44 @@ def test_without_npm_or_a_network_one_clear_line(tmp_path, monkeypatch):
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    """A registry of npm whose packages have other content."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        content = b'{"name": "any", "version": "1.0.0"}'
+        member = tarfile.TarInfo("package/package.json")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    digest = base64.b64encode(hashlib.sha512(archive.getvalue()).digest()).decode()
+
+    with explore.serve() as server:
+        address = f"http://127.0.0.1:{server.server_port}"
+        dist = {"tarball": f"{address}/any.tgz", "integrity": f"sha512-{digest}"}
+        server.files = {"any.tgz": archive.getvalue()} | {
+            name.replace("/", "%2f"): json.dumps(
+                {"name": name, "versions": {release: {"version": release, "dist": dist}}}
+            ).encode()
+            for name, release in wanted_packages().items()
+        }
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        monkeypatch.setenv("npm_config_registry", address)
+        monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+        yield
+        server.shutdown()
+
+
+@pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
+def test_packages_of_other_content_are_refused(registry, tmp_path):
+    with pytest.raises(errors.UserError, match="EINTEGRITY"):
+        page.runtime(tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda run: shutil.rmtree(run), "not the settings of a run"),
+        (lambda run: shutil.rmtree(run), "expected the directory of a run"),
         (lambda run: (run / "results.json").unlink(), "not finished"),
         (lambda run: (run / "results.json").write_text("{"), "damaged"),
         (lambda run: (run / "model.keras").unlink(), "not finished, it has no model.keras"),
@@ -411,6 +616,17 @@ def test_a_run_that_lacks_something_gets_one_clear_line(
     damage(tmp_path / "copy/run")
     assert explore.main(["--run_dir=run", "--export_page=page"]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_code_in_the_model_of_a_run_does_not_run(semisup, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(page, "runtime", lambda: tmp_path)
+    monkeypatch.chdir(shutil.copytree(semisup, tmp_path / "copy"))
+    code = keras.layers.Lambda(lambda x: (__import__("pathlib").Path("ran").touch(), x)[1])
+    keras.Sequential([keras.Input((2,)), code]).save("run/model.keras")
+    ran = pathlib.Path("ran")
+    ran.unlink()
+    assert explore.main(["--run_dir=run", "--export_page=page"]) == 2
+    assert "Lambda" in capsys.readouterr().err and not ran.exists()
 
 
 def test_feature_vectors_have_no_page(tmp_path):

@@ -40,7 +40,7 @@ def test_every_flagfile_that_ships_is_in_the_readme_and_the_other_way_round():
 
 
 @pytest.mark.parametrize(
-    "path", ["README.md", "CONTRIBUTING.md", "docs/RESULTS.md", "docs/PYTHON.md"]
+    "path", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/RESULTS.md", "docs/PYTHON.md"]
 )
 def test_links_lead_somewhere(path):
     page = ROOT / path

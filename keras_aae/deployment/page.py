@@ -3,7 +3,9 @@
 The model runs in the browser itself, by LiteRT's runtime for it, which the page brings along.
 """
 
+import base64
 from collections.abc import Mapping
+import hashlib
 import io
 import json
 import os
@@ -28,11 +30,21 @@ from keras_aae.reporting import figures
 from keras_aae.reporting import report
 
 _WEB = pathlib.Path(__file__).parent / "web"
+_TEMPLATES = {"index.html": "explorer.html.jinja", "explorer.css": "explorer.css.jinja"}
 _EXAMPLES = 24
 _POINTS = 1500  # Held-out codes on the map.
 _SAMPLES = 5000  # Of the prior, to tell its extent and its contours.
 # Of the runtime's builds only those that take neither threads nor experimental browsers.
 _BUILDS = ("litert_wasm_internal", "litert_wasm_compat_internal")
+# Where scripts find what they import by name: the only script within the page, allowed by its hash.
+_IMPORTS = json.dumps(
+    {
+        "imports": {
+            "@litertjs/core": "./litert/core.js",
+            "@litertjs/wasm-utils": "./litert/wasm-utils.js",
+        }
+    }
+)
 
 
 def runtime(cache: pathlib.Path | None = None) -> pathlib.Path:
@@ -53,8 +65,9 @@ def runtime(cache: pathlib.Path | None = None) -> pathlib.Path:
         with files.writing(place):
             cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=cache) as unfinished:
-                shutil.copy(_WEB / "package.json", unfinished)
-                _npm_install(unfinished)
+                for name in ("package.json", "package-lock.json"):
+                    shutil.copy(_WEB / name, unfinished)
+                _npm_ci(unfinished)
                 _keep(pathlib.Path(unfinished) / "node_modules", place)
     return place / "@litertjs"
 
@@ -68,8 +81,9 @@ def _keep(made: pathlib.Path, place: pathlib.Path) -> None:
             raise
 
 
-def _npm_install(folder: str) -> None:
-    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
+def _npm_ci(folder: str) -> None:
+    """Installs what the lock file in a folder names; content of another hash is refused."""
+    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     except FileNotFoundError as error:
@@ -79,7 +93,7 @@ def _npm_install(folder: str) -> None:
         ) from error
     if done.returncode:
         reason = " ".join((done.stderr or done.stdout).split())[:200]
-        raise errors.UserError(f"npm install: failed, no network? ({reason})")
+        raise errors.UserError(f"npm ci: failed, no network? ({reason})")
 
 
 def build(
@@ -116,9 +130,17 @@ def build(
         (folder / "examples.png").write_bytes(_png(np.concatenate(examples, axis=1)))
         (folder / "model.json").write_text(json.dumps(about), encoding="utf-8")
         shutil.copy(_WEB / "explorer.js", folder)
-        index = report.template("explorer.html.jinja").render(results=results, about=about)
-        (folder / "index.html").write_text(index, encoding="utf-8")
+        for name, template in _TEMPLATES.items():
+            text = report.template(template).render(
+                results=results, about=about, imports=_IMPORTS, imports_hash=_hash(_IMPORTS)
+            )
+            (folder / name).write_text(text, encoding="utf-8")
         _copy_runtime(packages, folder / "litert")
+
+
+def _hash(script: str) -> str:
+    """What allows a script in a Content-Security-Policy."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def _copy_runtime(packages: pathlib.Path, folder: pathlib.Path) -> None:
