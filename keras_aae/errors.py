@@ -1,5 +1,9 @@
 """The one exception that means "the person running this can mend it"."""
 
+from collections.abc import Iterator
+import contextlib
+import os
+
 
 class UserError(Exception):
     """A mistake in a flag, a file or a run directory.
@@ -11,3 +15,20 @@ class UserError(Exception):
 
 class NotFiniteError(UserError):
     """A loss or a weight became infinite or NaN in training."""
+
+
+@contextlib.contextmanager
+def importing_tensorflow() -> Iterator[None]:
+    """Within, modules that import TensorFlow are imported; it logs errors alone.
+
+    Raises:
+        UserError: a package is missing; it says what to install.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{error.name} is not installed; pip install 'keras-aae[all]' brings all that training "
+            "needs"
+        ) from error

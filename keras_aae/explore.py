@@ -3,7 +3,8 @@
     python -m keras_aae.explore --run_dir=runs/quickstart
     python -m keras_aae.explore --run_dir=runs/quickstart --export_page=page
 
-The page is local: served to this machine alone, it asks nothing of any other.
+The page is local: served to this machine alone, it asks nothing of any other. The first time, npm
+(of Node.js) downloads LiteRT's runtime for the browser.
 """
 
 import argparse
@@ -13,9 +14,7 @@ from collections.abc import Sequence
 import contextlib
 from http import HTTPStatus
 from http import server
-import os
 import pathlib
-import signal
 import socket
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any
 import webbrowser
 
 from keras_aae import errors
+from keras_aae import interrupts
 from keras_aae.training import run_directory
 
 # A site of any other name is not this one, even where that name leads to this machine.
@@ -129,7 +129,7 @@ def serve(port: int = 0) -> Server:
         port: Where; 0 for any that is free.
 
     Raises:
-        UserError: the port is taken.
+        UserError: the port is taken, out of range or not permitted.
     """
     try:
         return Server(port)
@@ -147,22 +147,17 @@ def contents(folder: pathlib.Path) -> dict[str, bytes]:
 
 
 def build(run_dir: str, folder: pathlib.Path) -> None:
-    """Writes the page of a finished run to a folder; needs neither its data nor its export.
+    """Writes the page of a finished run to a folder; needs neither its data set nor its export.
 
     Raises:
-        UserError: the run is not there or not finished, or the folder can't be written.
+        UserError: the run is not there, not finished or not of images; a package or npm is missing;
+            or the folder can't be written.
     """
     directory = run_directory.RunDirectory(run_dir)
     directory.read_config()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # This imports TensorFlow, which takes seconds: only once there is something to show.
-    try:
+    with errors.importing_tensorflow():
         from keras_aae.deployment import page
-    except ModuleNotFoundError as error:
-        raise errors.UserError(
-            f"{error.name} is not installed; pip install 'keras-aae[all]' brings all that training "
-            "needs"
-        ) from error
 
     results = directory.read_results()
     if not results:
@@ -211,10 +206,12 @@ def _show(given: argparse.Namespace) -> None:
 
 def run() -> None:
     """The command; a signal ends it by an exception, so that it leaves no temporary folder."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # As nohup has it.
-            signal.signal(number, lambda number, _: sys.exit(128 + number))
-    sys.exit(main())
+    try:
+        with interrupts.raised():
+            status = main()
+    except interrupts.Interrupted as error:
+        status = error.status
+    sys.exit(status)
 
 
 if __name__ == "__main__":

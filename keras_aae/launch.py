@@ -8,7 +8,6 @@ A later flag wins over an earlier one. A flagfile is found by its bare name amon
 """
 
 import dataclasses
-import os
 import sys
 import textwrap
 from typing import Any
@@ -115,22 +114,16 @@ def _wrapped(flag: str, text: str) -> str:
 
 def main(config: config_lib.Config) -> int:
     """Runs the experiment; returns the exit status."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow logs through absl, and app.run turns INFO on.
     logging.set_verbosity(logging.WARNING)
     if config.run_dir and config.mode == "train":
         run_directory.RunDirectory(config.run_dir).check(config)
-    try:
+    with errors.importing_tensorflow():
         if config.mode in ("train", "evaluate"):
             sources.check(config.dataset, config.data_dir)
         # This imports TensorFlow, which takes seconds: only once the flags are right and the data
         # is there.
         from keras_aae import experiment
-    except ModuleNotFoundError as error:
-        raise errors.UserError(
-            f"{error.name} is not installed; pip install 'keras-aae[all]' brings all that training "
-            "needs"
-        ) from error
 
     experiment.run(config)
     return 0
