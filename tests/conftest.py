@@ -64,3 +64,17 @@ def launch(*arguments, cwd, **kwargs):
         timeout=300,
         **kwargs,
     )
+
+
+@pytest.fixture
+def no_hang():
+    """Fails a test that takes more than ten seconds, as one does that waits for a pipe."""
+
+    def fail(*_):
+        pytest.fail("it hangs")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(10)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

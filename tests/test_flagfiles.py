@@ -1,0 +1,74 @@
+import os
+
+import pytest
+
+from keras_aae import errors
+from keras_aae import flagfiles
+
+
+def test_flagfiles_are_found_by_name_from_anywhere_and_may_nest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.cfg").write_text("// mine\n--flagfile=quickstart.cfg\n\n--seed=7\n")
+    arguments = flagfiles.expand(["--flagfile", "mine.cfg", "--labels=20"])
+    assert arguments[0] == "--name=quickstart"
+    assert arguments[-2:] == ["--seed=7", "--labels=20"]
+
+
+def test_a_file_of_that_path_comes_before_a_shipped_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "semisup.cfg").write_text("--seed=9\n")
+    assert flagfiles.expand(["--flagfile=semisup.cfg"]) == ["--seed=9"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"--flagfile=loop.cfg\n", "names itself"),
+        (b"labels=3\n", "expected lines like"),
+        (b"\xff\xfe\x00", "not readable"),
+        (b"#" * (1 << 20) + b"\n", "longer than 1,048,576 bytes"),
+    ],
+)
+def test_a_bad_flagfile_is_refused(tmp_path, content, message):
+    path = tmp_path / "loop.cfg"
+    path.write_bytes(content)
+    with pytest.raises(errors.UserError, match=message):
+        flagfiles.expand([f"--flagfile={path}"])
+
+
+def test_a_missing_flagfile_names_those_that_ship():
+    with pytest.raises(errors.UserError, match=r"nothing.cfg.*quickstart.cfg"):
+        flagfiles.expand(["--flagfile=nothing.cfg"])
+
+
+def chain(folder, count, repeats=1):
+    """The first of so many flagfiles that each name the next; the last sets the seed."""
+    for number in range(count):
+        line = f"--flagfile={number + 1}.cfg\n" if number < count - 1 else "--seed=1\n"
+        (folder / f"{number}.cfg").write_text(line * repeats)
+    return f"--flagfile={folder}/0.cfg"
+
+
+def test_flagfiles_may_name_each_other_twenty_deep(tmp_path):
+    assert flagfiles.expand([chain(tmp_path, 20)]) == ["--seed=1"]
+
+
+@pytest.mark.parametrize(("count", "repeats"), [(21, 1), (1500, 1), (15, 2), (2, 100)])
+def test_too_many_flagfiles_are_refused(tmp_path, count, repeats, no_hang):
+    expected = r"\d+\.cfg: expected at most 100 flagfiles in all, and 20 that each name the next"
+    with pytest.raises(errors.UserError, match=expected):
+        flagfiles.expand([chain(tmp_path, count, repeats)])
+
+
+def test_a_hundred_flagfiles_may_be_given(tmp_path):
+    (tmp_path / "x.cfg").write_text("--seed=2\n")
+    assert flagfiles.expand([f"--flagfile={tmp_path}/x.cfg"] * 100) == ["--seed=2"] * 100
+
+
+def test_what_is_no_file_is_refused_by_name(tmp_path, no_hang):
+    os.mkfifo(tmp_path / "pipe.cfg")
+    for name in (f"{tmp_path}/pipe.cfg", "/dev/zero", str(tmp_path), "a" * 300, "a/" * 3000, "\0"):
+        with pytest.raises(errors.UserError) as caught:
+            flagfiles.expand([f"--flagfile={name}"])
+        shown = name.replace("\0", r"\x00")
+        assert str(caught.value).startswith(f"--flagfile={shown}: no such file")
