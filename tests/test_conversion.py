@@ -192,11 +192,3 @@ def test_a_mistake_at_the_edge_gets_one_clear_line(
     (folder / "huge.png").write_bytes(head)
     assert edge.main([str(folder / model_name), str(folder / image_name)]) == 2
     assert message in capsys.readouterr().err
-
-
-def test_a_picture_of_any_size_and_mode_becomes_what_the_model_takes(tmp_path):
-    Image.new("RGBA", (300, 20), (255, 0, 0, 255)).save(tmp_path / "wide.png")
-    grey = edge.read_image(tmp_path / "wide.png", (12, 12, 1))
-    assert (grey.shape, grey.dtype) == ((1, 12, 12, 1), np.uint8)
-    colour = edge.read_image(tmp_path / "wide.png", (8, 9, 3), invert=True)
-    np.testing.assert_array_equal(colour, np.broadcast_to([0, 255, 255], (1, 8, 9, 3)))
