@@ -152,7 +152,7 @@ def test_a_bad_npz_is_refused_by_name_and_fault(tmp_path, arrays, message):
 def test_a_damaged_npz_is_refused(tmp_path, damage):
     path = npz(tmp_path, x_train=IMAGES)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(errors.UserError, match=r"set.npz: damaged"):
+    with pytest.raises(errors.UserError, match=r"set.npz: not a readable .npz file"):
         sources.read(str(path))
 
 
@@ -247,22 +247,20 @@ DEEP = np.array([[0, 128, 129, 257], [25700, 32767, 65406, 65535]], np.uint16)
 DEEP_AS_BYTES = [[0, 0, 1, 1], [100, 127, 254, 255]]
 
 
-@pytest.mark.parametrize(
-    "ending", ["png", "PNG", "bmp", "tiff", "tif", "ppm", "tga", "gif", "webp"]
-)
-def test_every_format_that_pillow_reads_is_read(tmp_path, ending):
+@pytest.mark.parametrize("ending", ["png", "PNG", "bmp", "tiff", "tif", "gif", "webp"])
+def test_every_format_is_read(tmp_path, ending):
     options = {"lossless": True} if ending == "webp" else {}
     saved(tmp_path, f"x.{ending}", COLOURS, **options)
     assert only_image(tmp_path) == COLOURS.tolist()
 
 
-@pytest.mark.parametrize("ending", ["png", "bmp", "tiff", "pgm", "tga", "gif"])
+@pytest.mark.parametrize("ending", ["png", "bmp", "tiff", "gif"])
 def test_grey_images_of_every_format_keep_one_channel(tmp_path, ending):
     saved(tmp_path, f"x.{ending}", GREY)
     assert only_image(tmp_path) == GREY.tolist()
 
 
-@pytest.mark.parametrize("ending", ["png", "tiff", "pgm", "jp2"])
+@pytest.mark.parametrize("ending", ["png", "tiff"])
 def test_16_bit_grey_is_scaled_to_8_bits(tmp_path, ending):
     saved(tmp_path, f"x.{ending}", DEEP)
     assert only_image(tmp_path) == DEEP_AS_BYTES
@@ -271,11 +269,6 @@ def test_16_bit_grey_is_scaled_to_8_bits(tmp_path, ending):
 def test_16_bit_grey_of_the_other_byte_order(tmp_path):
     saved(tmp_path, "x.tif", Image.fromarray(DEEP.astype(">u2")))
     assert only_image(tmp_path) == DEEP_AS_BYTES
-
-
-def test_a_grey_map_is_scaled_by_its_own_maximum(tmp_path):
-    saved(tmp_path, "x.pgm", b"P2 3 1 1000 0 500 1000")
-    assert only_image(tmp_path) == [[0, 128, 255]]
 
 
 def test_16_bit_grey_that_counts_from_white(tmp_path):
@@ -304,16 +297,13 @@ def test_16_and_8_bit_images_go_together(tmp_path):
     [
         ("tif", np.int32, "TIFF, mode I, 0 to 65535"),
         ("tif", np.float32, "TIFF, mode F, 0 to 65535"),
-        ("pfm", np.float32, "PPM, mode F, 0 to 65535"),
-        ("im", np.int32, "IM, mode I, 0 to 65535"),
-        ("im", ">u2", "IM, mode I;16B, 0 to 65535"),
     ],
 )
 def test_pixels_of_an_unknown_range_are_refused(tmp_path, ending, dtype, received):
     path = saved(tmp_path, f"x.{ending}", DEEP.astype(dtype))
     with pytest.raises(errors.UserError) as caught:
         sources.read(str(tmp_path))
-    expected = "pixels of 8 bits, or 16-bit grey of a PNG, PNM, TIFF or JPEG 2000"
+    expected = "pixels of 8 bits, or 16-bit grey of a PNG or TIFF"
     assert str(caught.value) == f"{path}: expected {expected}. Received: {received}"
 
 
@@ -525,16 +515,16 @@ def test_of_several_frames_the_first_is_read_and_that_is_said(tmp_path, capsys, 
     ]
 
 
-def test_a_format_that_pillow_only_recognises_counts_as_no_image(tmp_path):
-    saved(tmp_path, "x.mpg", b"\x00\x00\x01\xb3" + bytes(20))
-    expected = r"train: no images there \(.*\.png.* Pillow reads\)"
+@pytest.mark.parametrize("ending", ["eps", "ppm", "tga", "jp2"])
+def test_other_formats_of_pillow_count_as_no_image(tmp_path, capsys, ending):
+    saved(tmp_path, f"x.{ending}", COLOURS if ending != "eps" else Image.fromarray(COLOURS))
+    expected = r"train: no images there \(PNG, JPEG, WebP, BMP, TIFF or GIF\)"
     with pytest.raises(errors.UserError, match=expected):
         sources.read(str(tmp_path))
+    assert f"left out 1 file that is no image (train/a/x.{ending})" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "ending", ["gif", "webp", "tiff", "bmp", "jpg", "tga", "dds", "qoi", "eps"]
-)
+@pytest.mark.parametrize("ending", ["gif", "webp", "tiff", "bmp", "jpg"])
 @pytest.mark.parametrize("keep", [0, 60])
 def test_a_damaged_image_of_any_format_is_refused_in_one_line(tmp_path, ending, keep):
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
