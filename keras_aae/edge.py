@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_aae import errors
 from keras_aae import image_files
+from keras_aae import reading
 from keras_aae.deployment import litert
 
 
@@ -43,9 +44,8 @@ def _lines(given: argparse.Namespace) -> Iterator[str]:
         raise errors.UserError(
             f"{given.model}: expected a classify or cluster file for images. Received: {model.use}"
         )
-    names = pathlib.Path(given.model).with_name("classes.txt")
     predicted = "class" if model.use == "classify" else "cluster"
-    known = names.read_text(encoding="utf-8").splitlines() if names.exists() else []
+    known = _class_names(pathlib.Path(given.model).with_name("classes.txt"))
     for path in given.images:
         image = image_files.read_as(path, model.inputs["image"][1:], given.invert)
         probabilities = model(image=image)[f"{predicted}_probabilities"][0]
@@ -53,6 +53,17 @@ def _lines(given: argparse.Namespace) -> Iterator[str]:
         named = [known[i] if predicted == "class" and i < len(known) else str(i) for i in best]
         shares = [f"{name} {probabilities[i]:.1%}" for name, i in zip(named, best, strict=True)]
         yield f"{path}: {named[0]} ({', '.join(shares)})"
+
+
+def _class_names(path: pathlib.Path) -> list[str]:
+    """The names of the classes in the file beside a model, where there is one."""
+    if not path.exists():
+        return []
+    try:
+        with reading.open_regular(path) as file:
+            return file.read().decode().splitlines()
+    except (OSError, ValueError) as error:
+        raise errors.UserError(f"{path}: not readable ({reading.reason(error)})") from error
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import hypothesis
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,6 +19,15 @@ tf.config.set_logical_device_configuration(
 
 # Started in a shell's background, tests are deaf to Ctrl-C, and so would be the commands they run.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What a property is tried with: the same examples every time.
+PROPERTY = hypothesis.settings(
+    max_examples=150,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

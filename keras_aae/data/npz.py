@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import contextlib
 import math
 import os
+import sys
 import warnings
 import zipfile
 
@@ -87,4 +88,9 @@ def _needed(archive: zipfile.ZipFile, name: str) -> int:
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     with archive.open(name + _ENDING) as file:
-        return np.lib.format.read_array(file, allow_pickle=False)
+        array = np.lib.format.read_array(file, allow_pickle=False)
+    if array.dtype.kind == "U" and array.nbytes:
+        codes = np.ravel(array, "K").view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
+        if codes.max() > sys.maxunicode:  # Python's text must not have them; numpy doesn't look.
+            raise ValueError(f"{name} has text that isn't Unicode")
+    return array

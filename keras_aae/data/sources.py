@@ -225,12 +225,7 @@ def _classes(known: Sequence[np.ndarray], path: pathlib.Path) -> np.ndarray:
         raise errors.UserError(f"{path}: expected y_test like y_train, integers or text")
     if not known:
         return np.zeros(0, np.int64)
-    classes = np.unique(np.concatenate([y[~_unknown(y)] for y in known]))
-    try:
-        classes.tolist()
-    except ValueError as error:  # Of code points that there are not.
-        raise errors.UserError(f"{path}: labels: not Unicode ({error})") from error
-    return classes
+    return np.unique(np.concatenate([y[~_unknown(y)] for y in known]))
 
 
 def _unknown(y: np.ndarray) -> np.ndarray:

@@ -93,11 +93,9 @@ class Dataset(NamedTuple):
         """
         kept = npz.read(path, [*(f"{name}_{axis}" for name in _SPLITS for axis in "xy"), "classes"])
         train, validation, test = (Split(kept[f"{name}_x"], kept[f"{name}_y"]) for name in _SPLITS)
-        try:
-            dataset = cls(train, validation, test, tuple(str(name) for name in kept["classes"]))
-        except (TypeError, ValueError) as error:
-            raise errors.UserError(f"{path}: damaged (classes: {error})") from error
-        sources.check_classes(dataset.classes, str(path))
+        classes = tuple(str(name) for name in kept["classes"].ravel())
+        sources.check_classes(classes, str(path))
+        dataset = cls(train, validation, test, classes)
         if not _is_consistent(dataset):
             raise errors.UserError(f"{path}: damaged (its arrays don't go together)")
         return dataset
