@@ -1,9 +1,16 @@
+import dataclasses
 import os
 
+from absl import flags
+from conftest import PROPERTY
+import hypothesis
+from hypothesis import strategies
 import pytest
 
+from keras_aae import config as config_lib
 from keras_aae import errors
 from keras_aae import flagfiles
+from keras_aae import launch
 
 
 def test_flagfiles_are_found_by_name_from_anywhere_and_may_nest(tmp_path, monkeypatch):
@@ -72,3 +79,41 @@ def test_what_is_no_file_is_refused_by_name(tmp_path, no_hang):
             flagfiles.expand([f"--flagfile={name}"])
         shown = name.replace("\0", r"\x00")
         assert str(caught.value).startswith(f"--flagfile={shown}: no such file")
+
+
+def flag_lines():
+    """Lines that may stand in a flagfile: flags that there are, with any values, or any text."""
+    names = [field.name for field in dataclasses.fields(config_lib.Config)] + ["flagfile", "smoke"]
+    values = strategies.one_of(
+        strategies.integers().map(str),
+        strategies.floats().map(str),
+        strategies.sampled_from(["train", "aae", "mnist_5k", "any.cfg", "quickstart.cfg", ""]),
+        strategies.text(max_size=20),
+    )
+    return strategies.one_of(
+        strategies.builds("--{}={}".format, strategies.sampled_from(names), values),
+        strategies.text(max_size=20),
+    )
+
+
+@hypothesis.given(
+    content=strategies.one_of(
+        strategies.lists(flag_lines(), max_size=5).map(lambda lines: "\n".join(lines).encode()),
+        strategies.binary(max_size=60),
+    )
+)
+@PROPERTY
+def test_any_flagfile_gives_settings_or_is_refused(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "any.cfg"
+    path.write_bytes(content)
+    values = flags.FlagValues()
+    launch.define_flags(values)
+    try:
+        config = launch.read_config(["launch", f"--flagfile={path}"], values)
+    except errors.UserError as error:
+        assert "\n" not in str(error)
+        return
+    kept = path.with_name("kept.cfg")
+    kept.write_text(config.to_flagfile())
+    again = config_lib.Config.from_flagfile(kept)
+    assert again == dataclasses.replace(config, mode="train", runs="", run_dir="")

@@ -7,6 +7,8 @@ import tracemalloc
 import zipfile
 
 from conftest import PROPERTY
+from conftest import assert_checked
+from conftest import damaged
 import hypothesis
 from hypothesis import strategies
 from hypothesis.extra import numpy as arrays_of
@@ -136,17 +138,6 @@ def test_a_pipe_a_device_and_a_long_name_are_refused(tmp_path, no_hang):
 # Whatever is in a file, reading it ends in checked data or in a UserError.
 
 
-def assert_checked(raw):
-    for x, y in ((raw.x_train, raw.y_train), (raw.x_test, raw.y_test)):
-        assert (x.dtype, x.ndim) in ((np.uint8, 4), (np.float32, 2))
-        assert x.shape[1:] == raw.x_train.shape[1:]
-        assert x.ndim == 2 or x.shape[3] in (1, 3, 4)
-        assert np.isfinite(x).all()
-        assert (y.dtype, y.shape) == (np.int32, (len(x),))
-        assert not y.size or -1 <= y.min() <= y.max() < len(raw.classes)
-    assert all(name.encode() and len(name.splitlines()) == 1 for name in raw.classes)
-
-
 def read_or_refuse(path):
     """Reads data, which must be fine or refused."""
     try:
@@ -170,21 +161,6 @@ EXAMPLES = data.Dataset(
     * 3,
     tuple("abc"),
 ).to_bytes()
-
-
-@strategies.composite
-def damaged(draw, whole):
-    """The bytes of a file with some of them changed, cut off or put in."""
-    content = bytearray(whole)
-    for position in draw(strategies.lists(strategies.integers(0, len(whole) - 1), max_size=6)):
-        content[position] = draw(strategies.integers(0, 255))
-    start, stop = sorted(draw(strategies.tuples(*[strategies.integers(0, len(whole))] * 2)))
-    cut = draw(strategies.sampled_from(["none", "end", "middle"]))
-    if cut == "end":
-        del content[stop:]
-    elif cut == "middle":
-        content[start : min(stop, start + 40)] = draw(strategies.binary(max_size=40))
-    return bytes(content)
 
 
 @hypothesis.given(content=damaged(WHOLE))
