@@ -221,8 +221,8 @@ def representation_scatter(
     drawn, names = _scatter_by_class(axes, points, labels, classes)
     drawn.append(axes.scatter(*heads.T, s=90, marker="X", color="black", edgecolor="white"))
     axes.set_aspect("equal")
-    place = {"loc": "center left", "bbox_to_anchor": (1.05, 0.5)}
-    axes.legend(drawn, [*names, "heads"], markerscale=1.5, **place)
+    names = [*names, "heads"]
+    axes.legend(drawn, names, markerscale=1.5, loc="center left", bbox_to_anchor=(1.05, 0.5))
     return picture
 
 
