@@ -27,12 +27,7 @@ ENDINGS = frozenset(
 _READERS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")  # Pillow's; that of JPEG opens MPO, too.
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # By the number of channels.
 # (format, mode) of Pillow whose grey is known to go from 0 to 65535, or to the 4095 of 12 bits.
-_SIXTEEN_BITS = {
-    ("PNG", "I;16"),
-    ("PNG", "I"),
-    ("TIFF", "I;16"),
-    ("TIFF", "I;16B"),
-}
+_SIXTEEN_BITS = {("PNG", "I;16"), ("PNG", "I"), ("TIFF", "I;16"), ("TIFF", "I;16B")}
 
 
 class Picture(NamedTuple):

@@ -166,6 +166,9 @@ def test_a_sample_of_a_dataset_is_kept_and_read_back(tmp_path, monkeypatch):
         np.testing.assert_array_equal(one.y, two.y)
     monkeypatch.setattr(splits, "_KEPT_BYTES", 4 * 5)  # Five images of four bytes.
     assert dataset.sample().train.x[:, 0, 0, 0].tolist() == [0, 2, 4, 6, 8]
+    path.write_bytes(dataset._replace(classes=tuple("abc")).to_bytes())
+    with pytest.raises(errors.UserError, match=r"examples.npz: damaged \(its arrays don't go"):
+        data.Dataset.read(path)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(errors.UserError, match=r"examples.npz: not a readable .npz"):
         data.Dataset.read(path)

@@ -226,6 +226,7 @@ def likely_arrays(draw):
     )
 )
 @PROPERTY
+@pytest.mark.filterwarnings("ignore")
 def test_any_arrays_are_read_or_refused(tmp_path_factory, arrays):
     path = tmp_path_factory.getbasetemp() / "arrays.npz"
     np.savez(path, **arrays)

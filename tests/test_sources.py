@@ -74,6 +74,11 @@ def test_a_prepared_tfds_colour_data_set(tmp_path):
         split_datasets={"train": split(slice(5)), "test": split(slice(5, 7))},
         data_dir=tmp_path,
     )
+    numbers = tfds.features.FeaturesDict({"image": np.uint8, "label": np.int64})
+    whole = tf.data.Dataset.from_tensors({"image": np.uint8(1), "label": 2})
+    tfds.dataset_builders.store_as_tfds_dataset(
+        "numbers", "1.0.0", features=numbers, split_datasets={"train": whole}, data_dir=tmp_path
+    )
     raw = sources.read("colours", str(tmp_path))
     np.testing.assert_array_equal(np.sort(raw.x_train.ravel()), np.sort(images[:5].ravel()))
     assert sorted(raw.y_train) == [0, 0, 1, 1, 1]
@@ -82,6 +87,8 @@ def test_a_prepared_tfds_colour_data_set(tmp_path):
     assert raw.classes == ("cold", "warm")
     with pytest.raises(errors.UserError, match=r"colours: takes about 6\.3e-07 GB"):
         sources.read("colours", str(tmp_path), max_memory=6e-7)
+    with pytest.raises(errors.UserError, match="expected an image-classification data set"):
+        sources.read("numbers", str(tmp_path))
     record = next(tmp_path.rglob("*train.*"))
     record.write_bytes(record.read_bytes()[:-20])
     with pytest.raises(errors.UserError, match="colours, split train: not readable"):
@@ -308,6 +315,15 @@ def test_a_pipe_is_no_npz_file(tmp_path, no_hang):
 def test_a_link_that_leads_nowhere_in_a_train_folder_is_named(folder):
     (folder / "train/long").symlink_to("a" * 300)
     with pytest.raises(errors.UserError, match=r"train/long: not readable \(File name too long\)"):
+        sources.read(str(folder))
+
+
+def test_folders_nested_deeper_than_python_goes_are_refused(folder, monkeypatch):
+    monkeypatch.chdir(folder / "train/class0")
+    for _ in range(1500):
+        os.mkdir("n")
+        os.chdir("n")
+    with pytest.raises(errors.UserError, match=f"{folder}: not readable"):
         sources.read(str(folder))
 
 
@@ -685,6 +701,7 @@ def image_bytes():
     )
 )
 @PROPERTY
+@pytest.mark.filterwarnings("ignore")
 def test_any_folder_is_read_or_refused(tmp_path_factory, files):
     folder = tmp_path_factory.mktemp("any")
     for name, content in files.items():

@@ -1,5 +1,6 @@
 """Reads a folder of images into arrays."""
 
+import os
 import pathlib
 import sys
 
@@ -34,15 +35,15 @@ def read(
         UserError: there is no such folder, a class has no images, an image can't be read, they
             differ in size or take more memory than they may.
     """
-    if not (path / "train").is_dir():
+    if not os.path.isdir(path / "train"):
         raise errors.UserError(
             f"{path}: expected a folder train/ with one folder of images for each class"
         )
     try:
         classes = tuple(folder.name for folder in _folders(path / "train"))
         train, test = _image_files(path, classes)
-    except OSError as error:
-        fault = error.filename or path
+    except (OSError, RecursionError) as error:
+        fault = getattr(error, "filename", None) or path
         raise errors.UserError(f"{fault}: not readable ({reading.reason(error)})") from error
     _check_has_images(path / "train", classes, train)
     images = _read_images(path, [file for file, _ in train + test], max_memory)

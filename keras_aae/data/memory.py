@@ -11,11 +11,11 @@ import numpy as np
 from keras_aae import errors
 
 _GB = 1e9
-_COPIES = 3  # That checks and conversions make of an array that isn't bytes, itself included.
+_COPIES = 3  # Of an array that isn't bytes, itself included, while it is checked and converted.
 
 
 def needed(shape: tuple[int, ...], dtype: np.dtype) -> int:
-    """About how many bytes it takes to read an array: bytes are kept as they are."""
+    """About how many bytes it takes to read an array."""
     return math.prod(shape) * dtype.itemsize * (1 if dtype == np.uint8 else _COPIES)
 
 
@@ -35,8 +35,9 @@ def check(where: str | os.PathLike, needed: int, max_memory: float | None) -> No
     if needed > allowed:
         by = "half of this machine's memory" if max_memory is None else "--max_memory"
         raise errors.UserError(
-            f"{where}: takes about {needed / _GB:.3g} GB of memory to read. Expected: at most "
-            f"{allowed / _GB:.3g} GB, {by}. A larger --max_memory allows more"
+            f"{where}: takes about {needed / _GB:.3g} GB of memory to read (bytes once, all else "
+            f"{_COPIES} times). Expected: at most {allowed / _GB:.3g} GB, {by}. A larger "
+            "--max_memory allows more"
         )
 
 

@@ -100,10 +100,8 @@ def check(name: str, data_dir: str = "") -> None:
         return
     if name.endswith(".npz"):
         if not os.path.isfile(name):
-            there = os.path.exists(name)
-            raise errors.UserError(
-                f"--dataset={name}: " + ("not a regular file" if there else "no such file")
-            )
+            fault = "not a regular file" if os.path.exists(name) else "no such file"
+            raise errors.UserError(f"--dataset={name}: {fault}")
         return
     if "/" in name and not name.replace("/", "").replace("_", "").isalnum():
         raise errors.UserError(f"--dataset={name}: no such folder")
@@ -244,19 +242,31 @@ def _tfds(name: str, data_dir: str, max_memory: float | None) -> Raw:
     if not builder.is_prepared():
         _download(builder)
     info = builder.info
-    if not {"image", "label"} <= set(info.features or {}) or "train" not in info.splits:
+    if not _has_images_of_classes(info) or "train" not in info.splits:
         raise errors.UserError(
             f"--dataset={name}: expected an image-classification data set (image, label)"
         )
-    has_test = "test" in info.splits
-    count = sum(info.splits[split].num_examples for split in ("train", "test")[: 1 + has_test])
-    image = info.features["image"]
-    if None not in image.shape:
-        needed = memory.needed((count, *image.shape), np.dtype(image.np_dtype))
-        memory.check(f"--dataset={name}", needed, max_memory)
+    splits = [split for split in ("train", "test") if split in info.splits]
+    shape, dtype = info.features["image"].shape, np.dtype(info.features["image"].np_dtype)
+    if None not in shape:
+        count = sum(info.splits[split].num_examples for split in splits)
+        memory.check(f"--dataset={name}", memory.needed((count, *shape), dtype), max_memory)
     x_train, y_train = _tfds_split(builder, "train")
-    x_test, y_test = _tfds_split(builder, "test") if has_test else (x_train[:0], y_train[:0])
+    x_test, y_test = _tfds_split(builder, "test") if len(splits) > 1 else (x_train[:0], y_train[:0])
     return Raw(x_train, y_train, x_test, y_test, tuple(info.features["label"].names))
+
+
+def _has_images_of_classes(info: "tfds.core.DatasetInfo") -> bool:
+    """Whether each example has an image and a class."""
+    import tensorflow_datasets as tfds
+
+    features = info.features
+    return (
+        isinstance(features, tfds.features.FeaturesDict)
+        and {"image", "label"} <= set(features)
+        and isinstance(features["image"], tfds.features.Image)
+        and isinstance(features["label"], tfds.features.ClassLabel)
+    )
 
 
 def _tfds_split(builder: "tfds.core.DatasetBuilder", split: str) -> tuple[np.ndarray, np.ndarray]:
