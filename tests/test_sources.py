@@ -2,6 +2,7 @@ import io
 import os
 import pathlib
 import re
+import subprocess
 import warnings
 
 from conftest import PROPERTY
@@ -318,13 +319,16 @@ def test_a_link_that_leads_nowhere_in_a_train_folder_is_named(folder):
         sources.read(str(folder))
 
 
-def test_folders_nested_deeper_than_python_goes_are_refused(folder, monkeypatch):
+def test_folders_nested_deeper_than_python_goes_are_read_or_refused(folder, monkeypatch):
     monkeypatch.chdir(folder / "train/class0")
     for _ in range(1500):
         os.mkdir("n")
         os.chdir("n")
-    with pytest.raises(errors.UserError, match=f"{folder}: not readable"):
-        sources.read(str(folder))
+    try:
+        assert len(sources.read(str(folder)).x_train) == 6  # From Python 3.13.
+    except errors.UserError as error:
+        assert f"{folder}: not readable" in str(error)
+    subprocess.run(["rm", "-r", folder / "train/class0/n"], check=True)  # Python can't, either.
 
 
 def test_a_folder_that_takes_too_much_memory_is_refused_after_its_first_image(folder, monkeypatch):
