@@ -2,7 +2,7 @@
 
     python examples/classify_grpc.py --model=quickstart digit.png
 
-Needs tensorflow-serving-api and Pillow. A request that the server is too busy for is sent again,
+Needs keras_aae and tensorflow-serving-api. A request that the server is too busy for is sent again,
 until the deadline.
 """
 

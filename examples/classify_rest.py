@@ -2,7 +2,7 @@
 
     python examples/classify_rest.py --model=quickstart digit.png
 
-Needs requests and Pillow. A request that the server is too busy for is sent again.
+Needs keras_aae and requests. A request that the server is too busy for is sent again.
 """
 
 import sys

@@ -3,7 +3,9 @@
 import argparse
 
 import numpy as np
-from PIL import Image
+
+from keras_aae import errors
+from keras_aae import image_files
 
 
 def read(description, server, arguments):
@@ -25,9 +27,8 @@ def read(description, server, arguments):
     parser.add_argument("--side", type=int, default=28, help="height and width in pixels")
     parser.add_argument("--deadline", type=float, default=10, help="seconds")
     given = parser.parse_args(arguments)
-    size = (given.side, given.side)
+    shape = (given.side, given.side, 1)
     try:
-        pictures = [Image.open(path).convert("L").resize(size) for path in given.images]
-    except OSError as error:
+        return given, np.concatenate([image_files.read_as(path, shape) for path in given.images])
+    except errors.UserError as error:
         parser.error(str(error))
-    return given, np.stack([np.asarray(picture, np.uint8)[..., None] for picture in pictures])

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 import dataclasses
 import functools
 import math
-import pathlib
+import os
 import re
 import shlex
 from typing import Any
 
 from keras_aae import errors
 from keras_aae import models
+from keras_aae import plain_text
 from keras_aae.models import defaults
 
 ON_A_RUN = ("evaluate", "export", "convert")  # Modes that go on with a finished run.
@@ -27,7 +28,7 @@ LABELS_PER_CLASS = 10  # Where a model learns from few labels and --labels doesn
 # where things are and what to do, never what is trained.
 _FREE = (
     *("mode", "runs", "run_dir", "export_dir", "data_dir", "strategy", "parzen_samples"),
-    *("precision", "version", "steps_per_execution", "on_nan"),
+    *("precision", "version", "steps_per_execution", "max_memory", "on_nan"),
 )
 _MODEL_SETTINGS = frozenset().union(*(each.settings for each in models.VARIANTS.values()))
 
@@ -125,6 +126,12 @@ class Config:
     )
     data_dir: str = _data(
         "", "Where TFDS data sets are prepared. Default: TFDS's own place.", brief=True
+    )
+    max_memory: float = _data(
+        None,
+        "Refuse a data set that takes more GB of memory to read. Float arrays take three times "
+        "their size. Default: half of what the machine or its control group grants.",
+        low=0.001,
     )
     labels: int = _data(
         None,
@@ -356,7 +363,7 @@ class Config:
         A data set that may have to be downloaded is replaced; a file, a folder or what is in
         --data_dir is not.
         """
-        own = self.data_dir or pathlib.Path(self.dataset).exists()
+        own = self.data_dir or os.path.exists(self.dataset)
         small: dict[str, Any] = {}
         if not own:
             small = {"dataset": "mnist_5k", "labels": self.labels and min(self.labels, 1000)}
@@ -467,7 +474,7 @@ def _expected(field: dataclasses.Field, value: Any) -> str:
     if rule["pattern"] and not re.fullmatch(rule["pattern"], value):
         return f"text like {rule['pattern']}"
     if kind is str:
-        return "text on one line" if "\n" in value else ""
+        return "" if plain_text.is_plain(value) else "plain text on one line, in UTF-8"
     if not math.isfinite(value):
         return "a finite number"
     if rule["low"] is not None and value < rule["low"]:

@@ -12,33 +12,11 @@ import pathlib
 import sys
 
 import numpy as np
-from PIL import Image
-from PIL import ImageOps
 
 from keras_aae import errors
+from keras_aae import image_files
+from keras_aae import reading
 from keras_aae.deployment import litert
-
-
-def read_image(path: str | pathlib.Path, shape: Sequence[int], invert: bool = False) -> np.ndarray:
-    """An image file as a model takes it: uint8 [1, H, W, C].
-
-    Args:
-        path: Any image that Pillow reads; it is scaled to the size that is asked for.
-        shape: (H, W, C), where C is 1 for grey and 3 for colour.
-        invert: Whether to swap dark and light.
-
-    Raises:
-        UserError: the file is missing, damaged or not an image.
-    """
-    height, width, channels = shape
-    try:
-        with Image.open(path) as opened:
-            picture = opened.convert("L" if channels == 1 else "RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise errors.UserError(f"{path}: not a readable image ({error})") from error
-    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-    picture = ImageOps.invert(picture) if invert else picture
-    return np.asarray(picture, np.uint8).reshape(1, height, width, channels)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,16 +44,26 @@ def _lines(given: argparse.Namespace) -> Iterator[str]:
         raise errors.UserError(
             f"{given.model}: expected a classify or cluster file for images. Received: {model.use}"
         )
-    names = pathlib.Path(given.model).with_name("classes.txt")
     predicted = "class" if model.use == "classify" else "cluster"
-    known = names.read_text(encoding="utf-8").splitlines() if names.exists() else []
+    known = _class_names(pathlib.Path(given.model).with_name("classes.txt"))
     for path in given.images:
-        image = read_image(path, model.inputs["image"][1:], given.invert)
+        image = image_files.read_as(path, model.inputs["image"][1:], given.invert)
         probabilities = model(image=image)[f"{predicted}_probabilities"][0]
         best = np.argsort(-probabilities)[:3]
         named = [known[i] if predicted == "class" and i < len(known) else str(i) for i in best]
         shares = [f"{name} {probabilities[i]:.1%}" for name, i in zip(named, best, strict=True)]
         yield f"{path}: {named[0]} ({', '.join(shares)})"
+
+
+def _class_names(path: pathlib.Path) -> list[str]:
+    """The names of the classes in the file beside a model, where there is one."""
+    if not path.exists():
+        return []
+    try:
+        with reading.open_regular(path) as file:
+            return file.read().decode().splitlines()
+    except (OSError, ValueError) as error:
+        raise errors.UserError(f"{path}: not readable ({reading.reason(error)})") from error
 
 
 if __name__ == "__main__":

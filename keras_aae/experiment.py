@@ -252,7 +252,7 @@ def load_data(config: config_lib.Config) -> data.Dataset:
     Raises:
         UserError: it is not there, damaged, or doesn't fit the settings.
     """
-    raw = sources.read(config.dataset, config.data_dir)
+    raw = sources.read(config.dataset, config.data_dir, config.max_memory)
     labels, learns = config.labels, models.VARIANTS[config.model].labels
     if learns != "none" and not raw.classes:
         raise errors.UserError(

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
@@ -14,11 +13,10 @@ from typing import IO
 from typing import Any
 
 from keras_aae import errors
+from keras_aae import reading
 
 _UNFINISHED = ".unfinished-"  # Opens the name of what is not yet in its place.
 _CHECKSUM = "checksum"  # The key of a record's own checksum.
-# What a library may say in the midst of a long message: it goes first.
-_TELLING = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)]
 
 
 def write(target: pathlib.Path, content: str | bytes) -> None:
@@ -81,14 +79,7 @@ def writing(path: pathlib.Path, *more: type[Exception]) -> Iterator[None]:
     try:
         yield
     except expected as error:
-        raise errors.UserError(f"{path}: not writable ({reason(error)})") from error
-
-
-def reason(error: Exception) -> str:
-    """What an exception says, on one short line that opens with the fault of the disk, if any."""
-    text = " ".join(str(getattr(error, "strerror", None) or error).split())
-    telling = [each for each in _TELLING if each in text]
-    return ": ".join([*telling[:1], text])[:200] if text not in telling else text
+        raise errors.UserError(f"{path}: not writable ({reading.reason(error)})") from error
 
 
 def check_readable_by_tensorflow(path: pathlib.Path, flag: str) -> None:
@@ -162,7 +153,7 @@ def read_record(path: pathlib.Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise errors.UserError(f"{path}: damaged ({reason(error)})") from error
+        raise errors.UserError(f"{path}: damaged ({reading.reason(error)})") from error
     return record
 
 

@@ -8,6 +8,8 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import hypothesis
+from hypothesis import strategies
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,6 +20,15 @@ tf.config.set_logical_device_configuration(
 
 # Started in a shell's background, tests are deaf to Ctrl-C, and so would be the commands they run.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What a property is tried with: the same examples every time.
+PROPERTY = hypothesis.settings(
+    max_examples=100,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -64,3 +75,44 @@ def launch(*arguments, cwd, **kwargs):
         timeout=300,
         **kwargs,
     )
+
+
+@pytest.fixture
+def no_hang():
+    """Fails a test that takes more than ten seconds, as one does that waits for a pipe."""
+
+    def fail(*_):
+        pytest.fail("it hangs")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(10)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@strategies.composite
+def damaged(draw, whole):
+    """The bytes of a file with some of them changed, cut off or put in."""
+    content = bytearray(whole)
+    for position in draw(strategies.lists(strategies.integers(0, len(whole) - 1), max_size=6)):
+        content[position] = draw(strategies.integers(0, 255))
+    start, stop = sorted(draw(strategies.tuples(*[strategies.integers(0, len(whole))] * 2)))
+    cut = draw(strategies.sampled_from(["none", "end", "middle"]))
+    if cut == "end":
+        del content[stop:]
+    elif cut == "middle":
+        content[start : min(stop, start + 40)] = draw(strategies.binary(max_size=40))
+    return bytes(content)
+
+
+def assert_checked(raw):
+    """Whether a data set is what `sources.Raw` promises."""
+    for x, y in ((raw.x_train, raw.y_train), (raw.x_test, raw.y_test)):
+        assert (x.dtype, x.ndim) in ((np.uint8, 4), (np.float32, 2))
+        assert x.shape[1:] == raw.x_train.shape[1:]
+        assert x.ndim == 2 or x.shape[3] in (1, 3, 4)
+        assert np.isfinite(x).all()
+        assert (y.dtype, y.shape) == (np.int32, (len(x),))
+        assert not y.size or -1 <= y.min() <= y.max() < len(raw.classes)
+    assert all(name.encode() and len(name.splitlines()) == 1 for name in raw.classes)

@@ -7,7 +7,6 @@ import pytest
 
 from keras_aae import config
 from keras_aae import errors
-from keras_aae import flagfiles
 from keras_aae import models
 
 
@@ -27,6 +26,9 @@ from keras_aae import models
         ({"mode": "convert"}, ["--mode=convert", "--run_dir"]),
         ({"precision": "int8,int4"}, ["--precision", "int8,int4"]),
         ({"run_dir": "a\nb"}, ["--run_dir", "one line"]),
+        ({"dataset": "a\0b"}, ["--dataset", "plain text", r"'a\x00b'"]),
+        ({"dataset": "caf\udce9"}, ["--dataset", "in UTF-8", r"'caf\udce9'"]),
+        ({"max_memory": 0.0}, ["--max_memory", "at least 0.001"]),
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_expected(setting, words):
@@ -57,7 +59,9 @@ def test_the_command_can_be_pasted_into_a_shell():
 
 
 def test_differences_ignore_where_things_are():
-    mine = config.Config(run_dir="a", export_dir="b", data_dir="c", strategy="single", seed=4)
+    mine = config.Config(
+        run_dir="a", export_dir="b", data_dir="c", strategy="single", max_memory=3.0, seed=4
+    )
     assert mine.differences(config.Config()) == ["--seed=4 (there: 0)"]
 
 
@@ -117,39 +121,6 @@ def test_smoke_replaces_only_what_may_have_to_be_downloaded(tmp_path):
     assert (small.dataset, small.labels, small.steps) == ("mnist_5k", 1000, 20)
     own = config.Config(dataset=str(tmp_path), labels=2001).smoke()
     assert (own.dataset, own.labels, own.steps) == (str(tmp_path), 2001, 20)
+    assert config.Config(dataset="a" * 300).smoke().dataset == "mnist_5k"
     prepared = config.Config(dataset="svhn_cropped", data_dir="there").smoke()
     assert prepared.dataset == "svhn_cropped"
-
-
-def test_flagfiles_are_found_by_name_from_anywhere_and_may_nest(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.cfg").write_text("// mine\n--flagfile=quickstart.cfg\n\n--seed=7\n")
-    arguments = flagfiles.expand(["--flagfile", "mine.cfg", "--labels=20"])
-    assert arguments[0] == "--name=quickstart"
-    assert arguments[-2:] == ["--seed=7", "--labels=20"]
-
-
-def test_a_file_of_that_path_comes_before_a_shipped_one(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "semisup.cfg").write_text("--seed=9\n")
-    assert flagfiles.expand(["--flagfile=semisup.cfg"]) == ["--seed=9"]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"--flagfile=loop.cfg\n", "names itself"),
-        (b"labels=3\n", "expected lines like"),
-        (b"\xff\xfe\x00", "not readable"),
-    ],
-)
-def test_a_bad_flagfile_is_refused(tmp_path, content, message):
-    path = tmp_path / "loop.cfg"
-    path.write_bytes(content)
-    with pytest.raises(errors.UserError, match=message):
-        flagfiles.expand([f"--flagfile={path}"])
-
-
-def test_a_missing_flagfile_names_those_that_ship():
-    with pytest.raises(errors.UserError, match=r"nothing.cfg.*quickstart.cfg"):
-        flagfiles.expand(["--flagfile=nothing.cfg"])

@@ -1,6 +1,7 @@
 """The .tflite files of exports, and the classifier that runs them without TensorFlow."""
 
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from test_models import make
 from keras_aae import config as config_lib
 from keras_aae import data
 from keras_aae import edge
+from keras_aae import errors
 from keras_aae.deployment import conversion
 from keras_aae.deployment import export
 from keras_aae.deployment import litert
@@ -131,6 +133,14 @@ def test_what_cannot_be_made_says_why_and_the_rest_is_made(tmp_path, monkeypatch
     assert f"{rows['decode', 'float32']['bytes']:,}" in lines[2]
 
 
+def test_a_name_of_two_lines_is_not_written_to_the_names_of_the_classes(tmp_path):
+    split = data.Split(*bars(6))
+    named = data.Dataset(split, split, split, ("low", "mid\ndle", "high"))
+    with pytest.raises(errors.UserError, match=r"edge/classes.txt: class 'mid\\ndle'"):
+        conversion.convert(make("semisup"), named, (), run_directory.RunDirectory(tmp_path))
+    assert not (tmp_path / "edge").exists()
+
+
 def classify(*arguments):
     """Runs keras_aae.edge in a process that must not import TensorFlow."""
     code = (
@@ -177,10 +187,13 @@ def test_a_picture_is_classified_without_tensorflow(semisup, tmp_path):
         ("classify-float32.tflite", "random.tflite", "random.tflite: not a readable image"),
         ("classify-float32.tflite", "cut.png", "cut.png: not a readable image"),
         ("classify-float32.tflite", "huge.png", "huge.png: not a readable image"),
+        ("classify-float32.tflite", "pipe", "pipe: not a readable image"),
+        ("pipe", "fine.png", "pipe: not a readable .tflite model"),
+        ("copy/classify-float32.tflite", "fine.png", "classes.txt: not readable"),
     ],
 )
 def test_a_mistake_at_the_edge_gets_one_clear_line(
-    semisup, capsys, model_name, image_name, message
+    semisup, capsys, model_name, image_name, message, no_hang
 ):
     folder = semisup[2]
     (folder / "random.tflite").write_bytes(bytes(range(256)) * 9)
@@ -190,13 +203,10 @@ def test_a_mistake_at_the_edge_gets_one_clear_line(
     size = b"IHDR" + struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)
     head = b"\x89PNG\r\n\x1a\n\0\0\0\r" + size + struct.pack(">I", zlib.crc32(size))
     (folder / "huge.png").write_bytes(head)
+    (folder / "pipe").unlink(missing_ok=True)
+    os.mkfifo(folder / "pipe")
+    (folder / "copy").mkdir(exist_ok=True)
+    shutil.copy(folder / "classify-float32.tflite", folder / "copy")
+    (folder / "copy/classes.txt").write_bytes(b"caf\xe9\n")
     assert edge.main([str(folder / model_name), str(folder / image_name)]) == 2
     assert message in capsys.readouterr().err
-
-
-def test_a_picture_of_any_size_and_mode_becomes_what_the_model_takes(tmp_path):
-    Image.new("RGBA", (300, 20), (255, 0, 0, 255)).save(tmp_path / "wide.png")
-    grey = edge.read_image(tmp_path / "wide.png", (12, 12, 1))
-    assert (grey.shape, grey.dtype) == ((1, 12, 12, 1), np.uint8)
-    colour = edge.read_image(tmp_path / "wide.png", (8, 9, 3), invert=True)
-    np.testing.assert_array_equal(colour, np.broadcast_to([0, 255, 255], (1, 8, 9, 3)))

@@ -72,7 +72,7 @@ def numbered(count, labelled):
     x = np.broadcast_to(np.arange(count, dtype=np.uint8)[:, None, None, None], (count, 2, 2, 1))
     y = np.where(np.arange(count) < labelled, np.arange(count), -1).astype(np.int32)
     split = data.Split(np.array(x), y)
-    return data.Dataset(split, split, split, tuple("abc"))
+    return data.Dataset(split, split, split, tuple("abcd"))
 
 
 def rows(dataset, take, context=None):
@@ -160,12 +160,15 @@ def test_a_sample_of_a_dataset_is_kept_and_read_back(tmp_path, monkeypatch):
     path = tmp_path / "examples.npz"
     path.write_bytes(dataset.sample().to_bytes())
     again = data.Dataset.read(path)
-    assert again.classes == tuple("abc")
+    assert again.classes == tuple("abcd")
     for one, two in zip(dataset[:3], again[:3], strict=True):
         np.testing.assert_array_equal(one.x, two.x)
         np.testing.assert_array_equal(one.y, two.y)
     monkeypatch.setattr(splits, "_KEPT_BYTES", 4 * 5)  # Five images of four bytes.
     assert dataset.sample().train.x[:, 0, 0, 0].tolist() == [0, 2, 4, 6, 8]
+    path.write_bytes(dataset._replace(classes=tuple("abc")).to_bytes())
+    with pytest.raises(errors.UserError, match=r"examples.npz: damaged \(its arrays don't go"):
+        data.Dataset.read(path)
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(errors.UserError, match=r"examples.npz: damaged"):
+    with pytest.raises(errors.UserError, match=r"examples.npz: not a readable .npz"):
         data.Dataset.read(path)

@@ -7,6 +7,7 @@ import pytest
 
 from keras_aae import errors
 from keras_aae import files
+from keras_aae import reading
 
 
 def test_content_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
@@ -54,9 +55,9 @@ def test_a_really_full_disk_is_named(full_disk):
 
 def test_the_fault_of_the_disk_opens_a_long_message():
     long = RuntimeError("x" * 300 + " No space left on device\nand more")
-    assert files.reason(long).startswith("No space left on device: xxx")
-    assert len(files.reason(long)) == 200
-    assert files.reason(OSError(30, "Read-only file system")) == "Read-only file system"
+    assert reading.reason(long).startswith("No space left on device: xxx")
+    assert len(reading.reason(long)) == 200
+    assert reading.reason(OSError(30, "Read-only file system")) == "Read-only file system"
 
 
 def test_a_lock_is_one_process_s_at_a_time(tmp_path):

@@ -125,4 +125,4 @@ def test_damaged_sums_are_begun_again(estimate, tmp_path, capsys):
     kept = tmp_path / "run/likelihood-30.npz"
     kept.write_bytes(kept.read_bytes()[:100])
     assert found == estimate(30)
-    assert "likelihood-30.npz: damaged" in capsys.readouterr().err
+    assert "likelihood-30.npz: not a readable .npz file" in capsys.readouterr().err

@@ -1,3 +1,4 @@
+import io
 import re
 
 from conftest import bars
@@ -70,6 +71,44 @@ def test_rows_take_colour_and_bytes():
     rows = {"a": np.full((4, 3, 3, 3), 255, np.uint8), "b": np.ones((4, 3, 3, 3))}
     canvas = figures.image_rows(rows).axes[0].images[0].get_array()
     np.testing.assert_array_equal(canvas, np.ones((7, 15, 3)))
+
+
+# Names of classes
+
+NAMES = ["$x_$", "$a$", r"\$b$", "_c", r"\frac{1}{2}", "5$"]
+
+
+def pixels(picture):
+    buffer = io.BytesIO()
+    picture.savefig(buffer, format="rgba", dpi=60)
+    return buffer.getvalue()
+
+
+def test_a_name_is_drawn_as_it_is_and_is_no_formula():
+    drawn, expected = (figures.confusion_matrix(np.eye(6, dtype=int), NAMES) for _ in range(2))
+    expected.axes[0].set_xticklabels(NAMES, rotation=90, parse_math=False)
+    expected.axes[0].set_yticklabels(NAMES, parse_math=False)
+    assert pixels(drawn) == pixels(expected)
+
+
+def test_every_figure_with_names_can_be_drawn():
+    images, points = np.zeros((6, 2, 2, 1)), np.random.default_rng(0).normal(size=(6, 2))
+    labels = np.arange(6)
+    scatters = [
+        figures.code_scatter(points, points, lambda z: -np.square(z).sum(-1), labels, NAMES),
+        figures.representation_scatter(points, points[:2], labels, NAMES),
+        figures.representation_scatter(np.eye(6, 3), np.eye(2, 3), labels, NAMES),
+    ]
+    for picture in (
+        *scatters,
+        figures.image_grid(images[None], rows=["$x_$"], columns=NAMES),
+        figures.image_rows({"$x_$": images}),
+        figures.captioned_images(images, NAMES),
+    ):
+        assert pixels(picture)
+    for picture in scatters:
+        shown = [text.get_text() for text in picture.axes[0].get_legend().get_texts()]
+        assert [text.replace(r"\$", "$") for text in shown][:6] == NAMES
 
 
 # Codes against the prior

@@ -5,22 +5,27 @@ feature vectors [N, D], and int32 labels where -1 means unknown. Whatever is wro
 is a `UserError` that names the file.
 """
 
+from collections.abc import Sequence
+import os
 import pathlib
 from typing import TYPE_CHECKING
 from typing import NamedTuple
 import urllib.error
 import urllib.request
-import zipfile
 
 import numpy as np
 
 from keras_aae import errors
+from keras_aae import plain_text
 from keras_aae.data import image_folder
+from keras_aae.data import memory
+from keras_aae.data import npz
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
 _PROBE = "https://storage.googleapis.com"  # Where TFDS downloads from; any answer means a network.
+_LONGEST_NAME = 255  # Characters of a class's name, as of a folder's.
 
 
 class Raw(NamedTuple):
@@ -41,25 +46,44 @@ class Raw(NamedTuple):
     classes: tuple[str, ...]
 
 
-def read(name: str, data_dir: str = "") -> Raw:
+def read(name: str, data_dir: str = "", max_memory: float | None = None) -> Raw:
     """Reads the data set that `--dataset` names.
 
     Args:
         name: `mnist_5k`, a path to an .npz file or a folder, or a TFDS name.
         data_dir: Where TFDS data sets are prepared; empty for TFDS's own place.
+        max_memory: The GB that reading it may take; None for half of what this machine grants.
 
     Raises:
-        UserError: there is no such data set, or it is damaged.
+        UserError: there is no such data set, it is damaged or takes more memory than it may, or the
+            name of a class can't stand on a line of text.
     """
     check(name, data_dir)
+    raw = _read(name, data_dir, max_memory)
+    check_classes(raw.classes, f"--dataset={name}")
+    return raw
+
+
+def _read(name: str, data_dir: str, max_memory: float | None) -> Raw:
     path = pathlib.Path(name)
     if name == "mnist_5k":
         return _mnist_5k()
     if name.endswith(".npz"):
-        return _npz(path)
-    if path.is_dir():
-        return Raw(*image_folder.read(path))
-    return _tfds(name, data_dir)
+        return _npz(path, max_memory)
+    if os.path.isdir(path):
+        return Raw(*image_folder.read(path, max_memory))
+    return _tfds(name, data_dir, max_memory)
+
+
+def check_classes(names: Sequence[str], where: str) -> None:
+    """Raises a UserError where files and figures can't hold the name of a class as it is."""
+    for name in names:
+        if len(name) > _LONGEST_NAME or not plain_text.is_plain(name):
+            raise errors.UserError(
+                f"{where}: class {name[:80]!r}: expected a name in UTF-8 of at most "
+                f"{_LONGEST_NAME} characters, without line ends and control characters. Rename its "
+                "folder, or its label in the file"
+            )
 
 
 def check(name: str, data_dir: str = "") -> None:
@@ -72,12 +96,12 @@ def check(name: str, data_dir: str = "") -> None:
     Raises:
         UserError: there is no such data set, or no network to download it.
     """
-    path = pathlib.Path(name)
-    if name == "mnist_5k" or path.is_dir():
+    if name == "mnist_5k" or os.path.isdir(name):
         return
     if name.endswith(".npz"):
-        if not path.is_file():
-            raise errors.UserError(f"--dataset={name}: no such file")
+        if not os.path.isfile(name):
+            fault = "not a regular file" if os.path.exists(name) else "no such file"
+            raise errors.UserError(f"--dataset={name}: {fault}")
         return
     if "/" in name and not name.replace("/", "").replace("_", "").isalnum():
         raise errors.UserError(f"--dataset={name}: no such folder")
@@ -99,11 +123,9 @@ def _mnist_5k() -> Raw:
     return Raw(images[train], labels[train], images[test], labels[test], names)
 
 
-def _npz(path: pathlib.Path) -> Raw:
+def _npz(path: pathlib.Path, max_memory: float | None) -> Raw:
     """An .npz file with x_train and, where there are any, y_train, x_test and y_test."""
-    arrays = _read_npz(path)
-    if "x_train" not in arrays:
-        raise errors.UserError(f"{path}: expected an array x_train. It has: {', '.join(arrays)}")
+    arrays = npz.read(path, ["x_train"], ["y_train", "x_test", "y_test"], max_memory)
     x_train = _examples(arrays["x_train"], f"{path}: x_train")
     empty = np.zeros((0, *x_train.shape[1:]), x_train.dtype)
     x_test = _examples(arrays["x_test"], f"{path}: x_test") if "x_test" in arrays else empty
@@ -113,12 +135,10 @@ def _npz(path: pathlib.Path) -> Raw:
             f"Received: {x_test.dtype} {list(x_test.shape[1:])}"
         )
     known = [
-        _check_labels(arrays[key], len(examples), f"{path}: {key}") if key in arrays else None
+        _labels(arrays[key], len(examples), f"{path}: {key}") if key in arrays else None
         for key, examples in (("y_train", x_train), ("y_test", x_test))
     ]
-    classes = np.unique(
-        np.concatenate([y[~_unknown(y)] for y in known if y is not None] or [np.zeros(0, int)])
-    )
+    classes = _classes([y for y in known if y is not None], path)
     y_train, y_test = (
         np.full(len(examples), -1, np.int32) if y is None else _indices(y, classes)
         for y, examples in zip(known, (x_train, x_test), strict=True)
@@ -126,63 +146,89 @@ def _npz(path: pathlib.Path) -> Raw:
     return Raw(x_train, y_train, x_test, y_test, tuple(str(label) for label in classes))
 
 
-def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file by name."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (OSError, EOFError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        if zipfile.is_zipfile(path) and "pickle" in str(error):
-            reason = "it holds pickled objects, which are not read; save plain numeric arrays"
-        else:
-            reason = f"damaged or not an .npz file ({error})"
-        raise errors.UserError(f"{path}: {reason}") from error
-
-
 def _examples(x: np.ndarray, where: str) -> np.ndarray:
     """Checked examples: uint8 images with a channel axis, or float32 feature vectors."""
-    if x.dtype.kind == "f":
-        if not np.isfinite(x).all():
-            raise errors.UserError(
-                f"{where}: has NaN or infinite values (first at index {_first_bad(x)})"
-            )
-        if x.ndim == 2:
-            return x.astype(np.float32)
-        if x.ndim in (3, 4) and x.size and (x.min() < 0 or x.max() > 1):
-            raise errors.UserError(
-                f"{where}: expected float images within [0, 1]. "
-                f"Received: {x.min():g} to {x.max():g}"
-            )
-        x = np.rint(x * 255).astype(np.uint8)
-    if x.dtype != np.uint8 or x.ndim not in (3, 4):
+    floats, images = x.dtype.kind == "f", x.ndim in (3, 4)
+    if not (floats and x.ndim == 2) and not (images and (floats or x.dtype == np.uint8)):
         raise errors.UserError(
             f"{where}: expected images, uint8 or float, N x H x W or N x H x W x C, or feature "
             f"vectors, float N x D. Received: {x.dtype} {list(x.shape)}"
         )
+    if 0 in x.shape[1:]:
+        raise errors.UserError(f"{where}: expected no empty axis. Received: {list(x.shape)}")
+    if x.ndim == 2:
+        return _features(x, where)
     x = x[..., None] if x.ndim == 3 else x
     if x.shape[-1] not in (1, 3, 4):
         raise errors.UserError(
             f"{where}: expected 1, 3 or 4 channels. Received: shape {list(x.shape)}"
         )
+    return _bytes(x, where) if floats else x
+
+
+def _features(x: np.ndarray, where: str) -> np.ndarray:
+    """Feature vectors as float32, which all of them fit."""
+    with np.errstate(over="ignore"):
+        x = x.astype(np.float32)
+    _check_finite(x, where)
     return x
 
 
-def _first_bad(x: np.ndarray) -> int:
-    return int(np.argmin(np.isfinite(x).reshape(len(x), -1).all(axis=1)))
+def _bytes(x: np.ndarray, where: str) -> np.ndarray:
+    """Float images in [0, 1] as uint8."""
+    _check_finite(x, where)
+    if x.size and (x.min() < 0 or x.max() > 1):
+        raise errors.UserError(
+            f"{where}: expected float images within [0, 1]. Received: {x.min():g} to {x.max():g}"
+        )
+    return np.rint(x * 255).astype(np.uint8)
 
 
-def _check_labels(y: np.ndarray, count: int, where: str) -> np.ndarray:
+def _check_finite(x: np.ndarray, where: str) -> None:
+    finite = np.isfinite(x)
+    if not finite.all():
+        first = int(np.argmin(finite.reshape(len(x), -1).all(axis=1)))
+        raise errors.UserError(
+            f"{where}: has values that are NaN or beyond float32 (first at index {first})"
+        )
+
+
+def _labels(y: np.ndarray, count: int, where: str) -> np.ndarray:
+    """Checked labels: int64, or text."""
     if y.shape != (count,) or y.dtype.kind not in "iuUS":
         raise errors.UserError(
             f"{where}: expected {count} labels, integers or text, one for each example. "
             f"Received: {y.dtype} {list(y.shape)}"
         )
-    return y
+    if y.dtype.kind == "S":
+        return _decoded(y, where)
+    if y.dtype.kind == "U":
+        return y
+    if y.size and y.max() > np.iinfo(np.int64).max:
+        raise errors.UserError(f"{where}: expected labels below 2^63. Received: {y.max()}")
+    return y.astype(np.int64)
+
+
+def _decoded(y: np.ndarray, where: str) -> np.ndarray:
+    """Labels that were kept as bytes."""
+    try:
+        return np.char.decode(y, "utf-8")
+    except UnicodeDecodeError as error:
+        raise errors.UserError(f"{where}: expected labels in UTF-8. Received: {error}") from error
+
+
+def _classes(known: Sequence[np.ndarray], path: pathlib.Path) -> np.ndarray:
+    """The classes that occur, sorted, by their labels."""
+    if len({y.dtype.kind for y in known}) > 1:
+        raise errors.UserError(f"{path}: expected y_test like y_train, integers or text")
+    if not known:
+        return np.zeros(0, np.int64)
+    return np.unique(np.concatenate([y[~_unknown(y)] for y in known]))
 
 
 def _unknown(y: np.ndarray) -> np.ndarray:
     """Which labels mean 'unknown': negative integers and empty text."""
-    return y < 0 if y.dtype.kind in "iu" else y == y.dtype.type()
+    return y < 0 if y.dtype.kind == "i" else y == ""
 
 
 def _indices(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -190,22 +236,37 @@ def _indices(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return np.where(_unknown(y), -1, np.searchsorted(classes, y)).astype(np.int32)
 
 
-def _tfds(name: str, data_dir: str) -> Raw:
+def _tfds(name: str, data_dir: str, max_memory: float | None) -> Raw:
     """A TFDS image-classification data set, downloaded where it is not prepared yet."""
     builder = _tfds_builder(name, data_dir)
     if not builder.is_prepared():
         _download(builder)
-    if (
-        not {"image", "label"} <= set(builder.info.features or {})
-        or "train" not in builder.info.splits
-    ):
+    info = builder.info
+    if not _has_images_of_classes(info) or "train" not in info.splits:
         raise errors.UserError(
             f"--dataset={name}: expected an image-classification data set (image, label)"
         )
+    splits = [split for split in ("train", "test") if split in info.splits]
+    shape, dtype = info.features["image"].shape, np.dtype(info.features["image"].np_dtype)
+    if None not in shape:
+        count = sum(info.splits[split].num_examples for split in splits)
+        memory.check(f"--dataset={name}", memory.needed((count, *shape), dtype), max_memory)
     x_train, y_train = _tfds_split(builder, "train")
-    has_test = "test" in builder.info.splits
-    x_test, y_test = _tfds_split(builder, "test") if has_test else (x_train[:0], y_train[:0])
-    return Raw(x_train, y_train, x_test, y_test, tuple(builder.info.features["label"].names))
+    x_test, y_test = _tfds_split(builder, "test") if len(splits) > 1 else (x_train[:0], y_train[:0])
+    return Raw(x_train, y_train, x_test, y_test, tuple(info.features["label"].names))
+
+
+def _has_images_of_classes(info: "tfds.core.DatasetInfo") -> bool:
+    """Whether each example has an image and a class."""
+    import tensorflow_datasets as tfds
+
+    features = info.features
+    return (
+        isinstance(features, tfds.features.FeaturesDict)
+        and {"image", "label"} <= set(features)
+        and isinstance(features["image"], tfds.features.Image)
+        and isinstance(features["label"], tfds.features.ClassLabel)
+    )
 
 
 def _tfds_split(builder: "tfds.core.DatasetBuilder", split: str) -> tuple[np.ndarray, np.ndarray]:

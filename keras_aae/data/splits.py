@@ -9,14 +9,13 @@ from collections.abc import Sequence
 import io
 import pathlib
 from typing import NamedTuple
-import zipfile
-import zlib
 
 import numpy as np
 
 from keras_aae import errors
 from keras_aae import files
 from keras_aae import streams
+from keras_aae.data import npz
 from keras_aae.data import sources
 
 UNLABELLED = -1
@@ -79,7 +78,7 @@ class Dataset(NamedTuple):
         """What tells the data from any other: a digest of all examples, labels and class names."""
         arrays = [values for split in self[:3] for values in split]
         described = [f"{values.dtype.str} {values.shape}" for values in arrays]
-        digests = [files.digest(np.ascontiguousarray(values).data.cast("B")) for values in arrays]
+        digests = [files.digest(np.ascontiguousarray(values).data) for values in arrays]
         return files.digest(repr((described, digests, self.classes)).encode())
 
     def to_bytes(self) -> bytes:
@@ -100,14 +99,31 @@ class Dataset(NamedTuple):
         Raises:
             UserError: the file is damaged.
         """
-        try:
-            with np.load(path) as kept:
-                train, validation, test = (
-                    Split(kept[f"{name}_x"], kept[f"{name}_y"]) for name in _SPLITS
-                )
-                return cls(train, validation, test, tuple(str(name) for name in kept["classes"]))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise errors.UserError(f"{path}: damaged ({error})") from error
+        kept = npz.read(path, [*(f"{name}_{axis}" for name in _SPLITS for axis in "xy"), "classes"])
+        train, validation, test = (Split(kept[f"{name}_x"], kept[f"{name}_y"]) for name in _SPLITS)
+        classes = tuple(str(name) for name in kept["classes"].ravel())
+        sources.check_classes(classes, str(path))
+        dataset = cls(train, validation, test, classes)
+        if not _is_consistent(dataset):
+            raise errors.UserError(f"{path}: damaged (its arrays don't go together)")
+        return dataset
+
+
+def _is_consistent(dataset: Dataset) -> bool:
+    """Whether the examples of all splits are alike, and their labels classes."""
+    first = dataset.train.x
+    return (first.dtype, first.ndim) in ((np.uint8, 4), (np.float32, 2)) and all(
+        split.x.dtype == first.dtype
+        and split.x.shape[1:] == first.shape[1:]
+        and _are_labels(split.y, len(split.x), len(dataset.classes))
+        for split in dataset[:3]
+    )
+
+
+def _are_labels(y: np.ndarray, count: int, classes: int) -> bool:
+    """Whether these are labels, int32 [count], of so many classes."""
+    fits = y.dtype == np.int32 and y.shape == (count,)
+    return fits and bool(((y >= UNLABELLED) & (y < classes)).all())
 
 
 def load(
@@ -117,6 +133,7 @@ def load(
     labels: int = -1,
     validation: float = 0.1,
     seed: int = 0,
+    max_memory: float | None = None,
 ) -> Dataset:
     """Reads a data set and splits it.
 
@@ -127,11 +144,14 @@ def load(
             classes; 0 for none, -1 for all.
         validation: The share of the training examples to hold out, of each class alike.
         seed: Draws the held-out examples and the labelled subset.
+        max_memory: The GB that reading it may take; None for half of what this machine grants.
 
     Raises:
-        UserError: the data is missing or damaged, or has too few labels or examples.
+        UserError: the data is missing or damaged, takes more memory than it may, or has too few
+            labels or examples.
     """
-    return split(sources.read(name, data_dir), labels=labels, validation=validation, seed=seed)
+    raw = sources.read(name, data_dir, max_memory)
+    return split(raw, labels=labels, validation=validation, seed=seed)
 
 
 def split(raw: sources.Raw, *, labels: int = -1, validation: float = 0.1, seed: int = 0) -> Dataset:

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_aae import data
+from keras_aae.data import sources
 from keras_aae.deployment import export
 from keras_aae.deployment import litert
 from keras_aae.models import autoencoder
@@ -50,9 +51,10 @@ def convert(
         labels. Of a file that can't be made `use`, `precision` and the `fault`.
 
     Raises:
-        UserError: the files can't be written.
+        UserError: the files can't be written, or a class's name is more than a line.
     """
     held_out = dataset.test if len(dataset.test.x) else dataset.validation
+    sources.check_classes(dataset.classes, "edge/classes.txt")
     directory.write("edge/classes.txt", "".join(f"{name}\n" for name in dataset.classes))
     rows = []
     with export.temporary(model) as saved_model:

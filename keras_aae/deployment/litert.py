@@ -1,12 +1,13 @@
 """Runs .tflite files with LiteRT; imports no TensorFlow."""
 
 from collections.abc import Mapping
-import pathlib
+import os
 
 from ai_edge_litert import interpreter
 import numpy as np
 
 from keras_aae import errors
+from keras_aae import reading
 
 
 class Model:
@@ -23,11 +24,11 @@ class Model:
         inputs: The shape of each input; its first axis is the batch, of any size from 1.
     """
 
-    def __init__(self, path: str | pathlib.Path):
+    def __init__(self, path: str | os.PathLike):
         try:
-            loaded = interpreter.Interpreter(
-                model_content=pathlib.Path(path).read_bytes(), num_threads=1
-            )
+            with reading.open_regular(path) as file:
+                content = file.read()
+            loaded = interpreter.Interpreter(model_content=content, num_threads=1)
             signatures = loaded.get_signature_list()
         except (OSError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:120]

@@ -17,9 +17,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_aae import data
+from keras_aae import errors
 from keras_aae import files
 from keras_aae import progress
 from keras_aae.data import images as images_lib
+from keras_aae.data import npz
 from keras_aae.models import autoencoder
 
 BANDWIDTHS = tuple(float(value) for value in np.geomspace(0.1, 0.6, 13).round(4))
@@ -164,9 +166,9 @@ def _restore(window: Window, key: str, path: pathlib.Path) -> None:
     if not path.exists():
         return
     try:
-        with np.load(path) as kept:
-            found, count, sums = (kept[name] for name in ("key", "count", "sums"))
-            if str(found) == key:
-                window.count, window.sums = int(count), sums
-    except Exception as error:  # Whatever a damaged archive makes NumPy raise.
-        print(f"{path}: damaged ({files.reason(error)}); begun again", file=sys.stderr)
+        kept = npz.read(path, ["key", "count", "sums"])
+    except errors.UserError as error:
+        print(f"{error}; begun again", file=sys.stderr)
+        return
+    if str(kept["key"]) == key:
+        window.count, window.sums = int(kept["count"]), kept["sums"]

@@ -35,8 +35,8 @@ def image_grid(
 
     Args:
         images: float [rows, columns, H, W, C] in [0, 1]; C is 1, 3 or 4.
-        rows: A label for each row. Default: none.
-        columns: A label for each column. Default: none.
+        rows: A label for each row, drawn as it is. Default: none.
+        columns: A label for each column, drawn as it is. Default: none.
         title: The title of the figure. Default: none.
     """
     down, across, height, width, channels = images.shape
@@ -48,14 +48,24 @@ def image_grid(
     picture = figure.Figure(figsize=(across * _CELL + 1, down * _CELL + 0.6), layout="constrained")
     axes = picture.subplots()
     axes.imshow(canvas[..., 0] if channels == 1 else canvas, cmap="gray", vmin=0, vmax=1)
-    axes.set_yticks(np.arange(down) * (height + 1) + height / 2 if rows else [], rows or [])
-    axes.set_xticks(np.arange(across) * (width + 1) + width / 2 if columns else [], columns or [])
+    axes.set_yticks(_centres(height, rows), _plain(rows))
+    axes.set_xticks(_centres(width, columns), _plain(columns))
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     if title:
         picture.suptitle(title, fontsize=9)
     return picture
+
+
+def _centres(side: int, labels: Sequence[str] | None) -> np.ndarray:
+    """The middle of each labelled row or column of images of that side."""
+    return np.arange(len(labels or ())) * (side + 1) + side / 2
+
+
+def _plain(labels: Sequence[str] | None) -> list[str]:
+    """Labels for matplotlib that are no formulas, whatever dollars are in them."""
+    return [label.replace("$", r"\$") for label in labels or ()]
 
 
 def image_rows(images: Mapping[str, np.ndarray], title: str | None = None) -> figure.Figure:
@@ -123,12 +133,12 @@ def code_scatter(
     """
     picture = figure.Figure(figsize=(7, 6), layout="constrained")
     axes = picture.subplots()
-    _scatter_by_class(axes, codes, labels, classes)
+    shown = _scatter_by_class(axes, codes, labels, classes)
     limit = 1.15 * max(np.abs(samples).max(), np.quantile(np.abs(codes), 0.999))
     lines = contours(samples, log_prob, limit)
     axes.add_collection(collections.LineCollection(lines, colors="0.35", linewidths=0.7))
     axes.set(aspect="equal", xlim=(-limit, limit), ylim=(-limit, limit))
-    axes.legend(markerscale=4, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.legend(*shown, markerscale=4, loc="center left", bbox_to_anchor=(1, 0.5))
     return picture
 
 
@@ -158,12 +168,19 @@ def contours(
 
 def _scatter_by_class(
     axes: Any, points: np.ndarray, labels: np.ndarray, classes: Sequence[str]
-) -> None:
-    """Draws points [N, 2] or [N, 3] in the colour of their label, integer [N], -1 where unknown."""
-    for index, name in [*enumerate(classes), (-1, "no label")]:
+) -> tuple[list, list[str]]:
+    """Draws points [N, 2] or [N, 3] in the colour of their label, integer [N], -1 where unknown.
+
+    Returns:
+        What a legend takes, so that it has every name: what was drawn, and its names.
+    """
+    drawn, names = [], []
+    for index, name in [*enumerate(_plain(classes)), (-1, "no label")]:
         if (labels == index).any():
             color = f"C{index % 10}" if index >= 0 else "0.4"
-            axes.scatter(*points[labels == index].T, s=3, color=color, label=name)
+            drawn.append(axes.scatter(*points[labels == index].T, s=3, color=color))
+            names.append(name)
+    return drawn, names
 
 
 def representation_scatter(
@@ -180,10 +197,11 @@ def representation_scatter(
     picture = figure.Figure(figsize=(7, 6), layout="constrained")
     solid = {"projection": "3d"} if points.shape[1] == 3 else {}
     axes: Any = picture.subplots(subplot_kw=solid)
-    _scatter_by_class(axes, points, labels, classes)
-    axes.scatter(*heads.T, s=90, marker="X", color="black", edgecolor="white", label="heads")
+    drawn, names = _scatter_by_class(axes, points, labels, classes)
+    drawn.append(axes.scatter(*heads.T, s=90, marker="X", color="black", edgecolor="white"))
     axes.set_aspect("equal")
-    axes.legend(markerscale=1.5, loc="center left", bbox_to_anchor=(1.05, 0.5))
+    names = [*names, "heads"]
+    axes.legend(drawn, names, markerscale=1.5, loc="center left", bbox_to_anchor=(1.05, 0.5))
     return picture
 
 
@@ -207,8 +225,8 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> figure.Figur
             color = "white" if shares[row, column] > 0.4 else "black"
             axes.text(column, row, count, ha="center", va="center", color=color, fontsize=8)
     ticks = np.arange(len(classes))
-    axes.set_xticks(ticks, classes, rotation=0 if max(map(len, classes)) < 4 else 90)
-    axes.set_yticks(ticks, classes)
+    axes.set_xticks(ticks, _plain(classes), rotation=0 if max(map(len, classes)) < 4 else 90)
+    axes.set_yticks(ticks, _plain(classes))
     axes.set(xlabel="prediction", ylabel="class")
     total = int(counts.sum())
     wrong = total - int(np.trace(counts))
@@ -223,7 +241,7 @@ def captioned_images(
 
     Args:
         images: [N, H, W, C], float in [0, 1] or uint8, N at least 1; C is 1, 3 or 4.
-        captions: A text for each image.
+        captions: A text for each image, drawn as it is.
         title: The title of the figure. Default: none.
     """
     across = min(len(images), _CAPTIONED_COLUMNS)
@@ -232,7 +250,7 @@ def captioned_images(
     panels = picture.subplots(down, across, squeeze=False).ravel()
     for axes in panels:
         axes.set_axis_off()
-    for axes, image, caption in zip(panels, images, captions, strict=False):
+    for axes, image, caption in zip(panels, images, _plain(captions), strict=False):
         scaled = images_lib.scaled(image)
         axes.imshow(scaled[..., 0] if image.shape[-1] == 1 else scaled, cmap="gray", vmin=0, vmax=1)
         axes.set_title(caption, fontsize=8)

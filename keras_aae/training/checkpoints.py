@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from keras_aae import errors
 from keras_aae import files
+from keras_aae import reading
 from keras_aae.models import trainer
 from keras_aae.training import run_directory
 
@@ -138,7 +139,7 @@ class Checkpoints:
         except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
             raise errors.UserError(
                 f"{path}: a checkpoint of another model than these settings make "
-                f"({files.reason(error)})"
+                f"({reading.reason(error)})"
             ) from error
         self.seconds, self.rows, self.running = (
             record[name] for name in ("seconds", "rows", "running")

@@ -1,0 +1,142 @@
+"""Reads image files as a viewer shows them; imports numpy and Pillow alone.
+
+A file's format is known by its content and one of a few. Pillow has readers for many more; some
+start other programs, which a file that only claims to be a picture must not do.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import os
+from typing import NamedTuple
+import warnings
+
+import numpy as np
+from PIL import Image
+from PIL import ImageOps
+from PIL import TiffImagePlugin
+
+from keras_aae import errors
+from keras_aae import reading
+
+FORMATS = "PNG, JPEG, WebP, BMP, TIFF or GIF"
+ENDINGS = frozenset(
+    (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
+    + (".webp", ".bmp", ".tif", ".tiff", ".gif")
+)
+
+_READERS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")  # Pillow's; that of JPEG opens MPO, too.
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # By the number of channels.
+# (format, mode) of Pillow whose grey is known to go from 0 to 65535, or to the 4095 of 12 bits.
+_SIXTEEN_BITS = {("PNG", "I;16"), ("PNG", "I"), ("TIFF", "I;16"), ("TIFF", "I;16B")}
+
+
+class Picture(NamedTuple):
+    """What an image file shows.
+
+    Attributes:
+        pixels: Its first frame, uint8: grey [H, W, 1] or colour [H, W, 3].
+        has_more: Whether further frames were left out.
+    """
+
+    pixels: np.ndarray
+    has_more: bool
+
+
+def read(path: str | os.PathLike) -> Picture:
+    """The first frame of an image file, turned as EXIF says, with transparency laid on white.
+
+    Raises:
+        UserError: the file is missing, damaged, of another format or with too many pixels, or it
+            isn't known which of its values is white.
+    """
+    try:
+        with _opened(path) as opened:
+            has_more = getattr(opened, "is_animated", False)
+            opened.load()
+            with contextlib.suppress(Exception):  # Damaged EXIF data turns nothing.
+                ImageOps.exif_transpose(opened, in_place=True)
+            deep = opened.mode == "F" or opened.mode.startswith("I")
+            return Picture(_deep_pixels(opened, path) if deep else _pixels(opened), has_more)
+    except errors.UserError:
+        raise
+    except Exception as error:  # Pillow's readers have no common base class for a damaged file.
+        known = not isinstance(error, Image.UnidentifiedImageError)
+        why = reading.reason(error) if known else f"expected a {FORMATS}"
+        raise errors.UserError(f"{path}: not a readable image ({why})") from error
+
+
+def read_as(path: str | os.PathLike, shape: tuple[int, ...], invert: bool = False) -> np.ndarray:
+    """An image file as a model takes it, scaled to its size: uint8 [1, H, W, C].
+
+    Args:
+        path: The file.
+        shape: (H, W, C), where C is 1 for grey, 3 for colour and 4 for colour and opacity.
+        invert: Whether to swap dark and light.
+
+    Raises:
+        UserError: as `read`.
+    """
+    height, width, channels = shape
+    pixels = read(path).pixels
+    pixels = 255 - pixels if invert else pixels
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    picture = picture.convert(_MODES[channels])
+    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(picture, np.uint8).reshape(1, height, width, channels)
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike) -> Iterator[Image.Image]:
+    """An image of few enough pixels: where Pillow would warn, this raises."""
+    with reading.open_regular(path) as file, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(file, formats=_READERS) as opened:
+            yield opened
+
+
+def _pixels(picture: Image.Image) -> np.ndarray:
+    """Pixels of up to 8 bits as uint8: grey [H, W, 1], colour [H, W, 3].
+
+    What is transparent is laid on white, as a viewer shows it.
+    """
+    grey = picture.mode in ("1", "L", "LA") or _has_grey_palette(picture)
+    if _is_transparent(picture):
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture.convert("RGBA"))
+    pixels = np.asarray(picture.convert("L" if grey else "RGB"))
+    return pixels[..., None] if grey else pixels
+
+
+def _has_grey_palette(picture: Image.Image) -> bool:
+    """Whether the colours are in a palette and those in use are all grey."""
+    if picture.mode not in ("P", "PA"):
+        return False
+    colours = np.asarray(picture.convert("RGBA"))[..., :3]
+    return bool((colours == colours[..., :1]).all())
+
+
+def _is_transparent(picture: Image.Image) -> bool:
+    """Whether there is an alpha channel, in the palette too, or a transparent colour."""
+    mode = picture.palette.mode if picture.mode == "P" and picture.palette else picture.mode
+    return "transparency" in picture.info or mode in ("LA", "PA", "RGBA", "RGBa")
+
+
+def _deep_pixels(picture: Image.Image, path: str | os.PathLike) -> np.ndarray:
+    """Pixels of 12 or 16 bits, scaled to 8: grey, uint8 [H, W, 1].
+
+    Raises:
+        UserError: the pixels are of another kind; which value is white would be a guess.
+    """
+    values = np.asarray(picture)[..., None]
+    if (picture.format, picture.mode) not in _SIXTEEN_BITS:
+        raise errors.UserError(
+            f"{path}: expected pixels of 8 bits, or 16-bit grey of a PNG or TIFF. "
+            f"Received: {picture.format}, mode {picture.mode}, {values.min():g} to {values.max():g}"
+        )
+    tags = getattr(picture, "tag_v2", {})
+    white = 4095 if tags.get(TiffImagePlugin.BITSPERSAMPLE) == (12,) else 65535
+    grey = np.rint(values / (white / 255))
+    if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:  # There 0 is white.
+        grey = 255 - grey
+    grey[values == picture.info.get("transparency", -1)] = 255
+    return grey.astype(np.uint8)
