@@ -3,6 +3,8 @@
 import os
 import subprocess
 
+import hypothesis
+from hypothesis import strategies
 import pytest
 
 from keras_aae import errors
@@ -96,3 +98,19 @@ def test_what_is_no_record_is_damaged(tmp_path, content):
     (tmp_path / "record.json").write_bytes(content)
     with pytest.raises(errors.UserError, match=r"record\.json: damaged"):
         files.read_record(tmp_path / "record.json")
+
+
+@hypothesis.settings(max_examples=200, derandomize=True, deadline=None, database=None)
+@hypothesis.given(strategies.data())
+def test_whatever_a_record_becomes_it_is_told_or_reads_as_before(tmp_path_factory, drawn):
+    """Pieces are cut out, put in and changed, as a disk or a person may do."""
+    path = tmp_path_factory.getbasetemp() / "changed.json"
+    files.write_record(path, RECORD)
+    content = path.read_bytes()
+    start = drawn.draw(strategies.integers(0, len(content)))
+    stop = drawn.draw(strategies.integers(start, min(len(content), start + 20)))
+    path.write_bytes(content[:start] + drawn.draw(strategies.binary(max_size=8)) + content[stop:])
+    try:
+        assert files.read_record(path) == RECORD
+    except errors.UserError as error:
+        assert str(error).startswith(f"{path}: damaged")
