@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 
 from conftest import bars
+from conftest import rows
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -53,6 +54,19 @@ def test_signatures_equal_the_model_at_any_batch_size(exported, count):
     given = {"label": labels} if len(model.encoder_parts) < len(model.parts) else {}
     again = call(loaded, "reconstruct", image=images, **given)
     np.testing.assert_allclose(again["image"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [[99, 99], [-1, -1], [-(2**31), 0], [0, 2**31 - 1]])
+def test_a_class_or_cluster_that_is_not_there_is_refused(exported, wrong):
+    model, loaded = exported
+    for name, signature in loaded.signatures.items():
+        inputs = rows(signature, 2)
+        for key in {"label", "cluster"} & set(inputs):
+            kind, most = model.categorical.name, model.categorical.size - 1
+            said = rf"Expected each {kind} from 0 to {most}\. Received:.*{max(wrong)}"
+            with pytest.raises(tf.errors.InvalidArgumentError, match=said):
+                call(loaded, name, **{**inputs, key: np.array(wrong, np.int32)})
+            call(loaded, name, **{**inputs, key: np.array([0, most], np.int32)})
 
 
 def test_generate_takes_a_row_for_each_sample_and_is_repeatable(exported):
