@@ -112,8 +112,8 @@ class Autoencoder(trainer.Trainer):
         with _dtype_policy(self.dtype_policy):
             self._build_networks(representation, average)
             self._start((*phases, *extra_phases), update_rule, average)
-        self._encode_batch = tf.function(self._encode, reduce_retracing=True)
-        self._decode_batch = tf.function(self._decode, reduce_retracing=True)
+        self._encode_batch = tf.function(never_empty(self._encode), reduce_retracing=True)
+        self._decode_batch = tf.function(never_empty(self._decode), reduce_retracing=True)
         self.built = True
 
     def _build_networks(
@@ -447,6 +447,23 @@ class Autoencoder(trainer.Trainer):
         return tf.TensorSpec(
             (None, *self.example_shape), self.observation.dtype, name=self.observation.name
         )
+
+
+def never_empty(function: Callable) -> Callable:
+    """A function of tensors with a row for each example, which then takes no rows at all, too.
+
+    In their place it gets a row of zeros, and what it makes of that is dropped: TensorFlow's
+    convolution by oneDNN gives an empty batch the shape of its input.
+    """
+
+    def wrapped(*inputs: tf.Tensor) -> Any:
+        count = tf.shape(inputs[0])[0]
+        missing = tf.cast(count == 0, tf.int32)
+        # A pad would do, but TensorFlow Lite has none for bytes.
+        filled = [tf.concat([x, tf.zeros([missing, *x.shape[1:]], x.dtype)], 0) for x in inputs]
+        return tf.nest.map_structure(lambda output: output[:count], function(*filled))
+
+    return wrapped
 
 
 def _decoder(
