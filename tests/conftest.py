@@ -44,6 +44,18 @@ def bars(count, seed=0, classes=3, side=12):
     return images.astype(np.uint8), labels
 
 
+def rows(signature, count):
+    """So many rows for each input of a loaded signature; of labels and clusters 0 to 2."""
+    generator = np.random.default_rng(0)
+    limits = {tf.uint8: 256, tf.int32: 3, tf.int64: 1000, tf.float32: 1}
+    return {
+        name: (generator.random((count, *spec.shape[1:])) * limits[spec.dtype]).astype(
+            spec.dtype.as_numpy_dtype
+        )
+        for name, spec in signature.structured_input_signature[1].items()
+    }
+
+
 @pytest.fixture(scope="session")
 def bars_npz(tmp_path_factory):
     """An .npz file with 150 training and 60 test images of three classes."""

@@ -6,6 +6,8 @@ import os
 import pathlib
 
 from conftest import bars
+from conftest import rows
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,30 +19,43 @@ from keras_aae import files
 from keras_aae import models
 from keras_aae.deployment import export
 from keras_aae.deployment import model_base
+from keras_aae.models import networks
 from keras_aae.models import observation
 
 # What a C++ server without Python or XLA refuses, and what would make answers depend on the past.
 FORBIDDEN = {"PyFunc", "EagerPyFunc", "PyFuncStateless", "AssignVariableOp", "AssignAddVariableOp"}
 
 
-@pytest.fixture(scope="module", params=models.NAMES)
-def exported(request, tmp_path_factory):
+def load(model, base):
     """A model and its loaded export."""
-    model = make(request.param, class_names=("a", "b", "c"))
-    path = export.export(model, tmp_path_factory.mktemp("models") / request.param)
+    path = export.export(model, base)
     loaded = tf.saved_model.load(str(path))
     loaded.path = str(path)
     return model, loaded
+
+
+@pytest.fixture(scope="module", params=models.NAMES)
+def exported(request, tmp_path_factory):
+    """A small model and its loaded export."""
+    model = make(request.param, class_names=("a", "b", "c"))
+    return load(model, tmp_path_factory.mktemp("models") / request.param)
+
+
+@pytest.fixture(scope="module", params=models.NAMES)
+def default(request, tmp_path_factory):
+    """A model of digits with its default networks, and its loaded export."""
+    model = models.get(request.param)((28, 28, 1), seed=0)
+    return load(model, tmp_path_factory.mktemp("models") / request.param)
 
 
 def call(loaded, name, **inputs):
     return loaded.signatures[name](**{key: tf.constant(value) for key, value in inputs.items()})
 
 
-@pytest.mark.parametrize("count", [0, 1, 5])
-def test_signatures_equal_the_model_at_any_batch_size(exported, count):
-    model, loaded = exported
-    images, labels = (values[:count] for values in bars(max(count, 1)))
+def check(model, loaded, count):
+    """Holds an export against its model, on so many examples."""
+    side = model.example_shape[0]
+    images, labels = (values[:count] for values in bars(max(count, 1), side=side))
     expected = model(images, tf.constant(labels))
     code = call(loaded, "encode", image=images)
     for part, value in model.encode(images).items():
@@ -48,11 +63,53 @@ def test_signatures_equal_the_model_at_any_batch_size(exported, count):
     whole = {**code, **model.label_code(tf.constant(labels))}
     whole = {part: whole[part] for part in model.parts}
     decoded = call(loaded, "decode", **whole)
-    assert decoded["image"].shape == (count, *SHAPE)
+    assert decoded["image"].shape == (count, side, side, 1)
     np.testing.assert_allclose(decoded["image"], expected, atol=1e-6)
     given = {"label": labels} if len(model.encoder_parts) < len(model.parts) else {}
     again = call(loaded, "reconstruct", image=images, **given)
     np.testing.assert_allclose(again["image"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_signatures_equal_the_model_at_any_batch_size(exported, count):
+    check(*exported, count)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_the_default_networks_take_any_batch_size_too(default, count):
+    check(*default, count)
+    _, loaded = default
+    for name, signature in loaded.signatures.items():
+        whole = rows(signature, 5)
+        expected = signature(**{key: tf.constant(value) for key, value in whole.items()})
+        answer = call(loaded, name, **{key: value[:count] for key, value in whole.items()})
+        for key, value in expected.items():
+            np.testing.assert_allclose(answer[key], value[:count], atol=1e-5, err_msg=name)
+
+
+def test_networks_of_ones_own_take_an_empty_batch_too(tmp_path):
+    layers = keras.layers
+    backbone = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Conv2D(4, 3, 2), layers.BatchNormalization()]
+    )
+    model = models.get("aae")((8, 8, 3), network=networks.Backbone(backbone))
+    _, loaded = load(model, tmp_path / "model")
+    answer = call(loaded, "reconstruct", image=np.zeros((0, 8, 8, 3), np.uint8))
+    assert answer["image"].shape == (0, 8, 8, 3)
+
+
+@pytest.mark.parametrize("wrong", [[99, 99], [-1, -1], [-(2**31), 0], [0, 2**31 - 1]])
+def test_a_class_or_cluster_that_is_not_there_is_refused(exported, wrong):
+    model, loaded = exported
+    for name, signature in loaded.signatures.items():
+        inputs = rows(signature, 2)
+        for key in {"label", "cluster"} & set(inputs):
+            kind, most = model.categorical.name, model.categorical.size - 1
+            received = rf"{min(wrong)}\] \[to\] \[{max(wrong)}\]"
+            said = rf"Expected each {kind} from 0 to {most}\. Received:\] \[{received}"
+            with pytest.raises(tf.errors.InvalidArgumentError, match=said):
+                call(loaded, name, **{**inputs, key: np.array(wrong, np.int32)})
+            call(loaded, name, **{**inputs, key: np.array([0, most], np.int32)})
 
 
 def test_generate_takes_a_row_for_each_sample_and_is_repeatable(exported):

@@ -428,6 +428,12 @@ def test_a_class_out_of_range_is_refused():
             model.generate(np.array([1, 2]), np.array(values))
         with pytest.raises(tf.errors.InvalidArgumentError, match="each class from 0 to 2"):
             tf.function(model.generate)(tf.constant([1, 2]), tf.constant(values))
+    model, (images, _) = make("supervised"), bars(2)
+    for values in ([0, 3], [-1, 0]):
+        with pytest.raises(ValueError, match="Expected each class from 0 to 2"):
+            model(images, np.array(values))
+        with pytest.raises(tf.errors.InvalidArgumentError, match="each class from 0 to 2"):
+            model.predict((images, np.array(values)), verbose=0)
     with pytest.raises(ValueError, match="neither classes nor clusters"):
         make("aae").generate(np.array([1]), np.array([0]))
     with pytest.raises(ValueError, match="predicts neither"):

@@ -160,6 +160,17 @@ def test_inference_takes_any_batch_size_and_keeps_its_shapes(name, count):
     np.testing.assert_array_equal(output, model(images, labels))
 
 
+def test_no_examples_get_empty_answers_from_convolutions_too():
+    model = models.get("semisup")((28, 28, 3), seed=0)
+    x, labels = np.zeros((0, 28, 28, 3), np.uint8), np.zeros(0, np.int32)
+    assert model.classify(x)["class"].shape == (0,)
+    assert model.classify(x)["style"].shape == (0, model.parts["style"])
+    for images in (model(x), model.transfer(x, labels), model.generate(labels, labels)):
+        assert images.shape == x.shape
+    with pytest.raises(ValueError, match="dtype uint8"):
+        model.encode(x.astype(np.int64))
+
+
 @every_model
 def test_an_example_does_not_depend_on_the_others_in_its_batch(name):
     model = make(name)

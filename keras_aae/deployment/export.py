@@ -99,7 +99,7 @@ def temporary(model: autoencoder.Autoencoder) -> Iterator[pathlib.Path]:
     """The path of a SavedModel in a temporary folder, which goes at the end."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model"
-        _write(model, path)
+        _write(model, path, empty_batches=False)
         yield path
 
 
@@ -152,12 +152,14 @@ def _publish(unfinished: pathlib.Path, base_path: pathlib.Path) -> pathlib.Path:
                 raise
 
 
-def _write(model: autoencoder.Autoencoder, path: pathlib.Path) -> dict[str, dict]:
+def _write(
+    model: autoencoder.Autoencoder, path: pathlib.Path, empty_batches: bool = True
+) -> dict[str, dict]:
     """Writes the SavedModel; returns the inputs and outputs of each signature, for the card."""
     archive = keras.export.ExportArchive()
     for network in (model.averaged_encoder, model.averaged_decoder):
         archive.track(network)
-    signatures = signatures_lib.of(model)
+    signatures = signatures_lib.of(model, empty_batches=empty_batches)
     functions = {
         name: archive.add_endpoint(name, signature.function, signature.inputs)
         for name, signature in signatures.items()

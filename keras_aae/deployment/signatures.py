@@ -20,17 +20,28 @@ class Signature(NamedTuple):
     inputs: list[tf.TensorSpec]
 
 
-def of(model: autoencoder.Autoencoder) -> dict[str, Signature]:
-    """The signatures of a model; what takes uint8 images is there for floats in [0, 1] as well."""
+def of(model: autoencoder.Autoencoder, *, empty_batches: bool = True) -> dict[str, Signature]:
+    """The signatures of a model; what takes uint8 images is there for floats in [0, 1] as well.
+
+    Args:
+        model: The model.
+        empty_batches: Whether they take batches of any size, also 0. Converters to other formats
+            want graphs without what that needs.
+    """
     spec = model.example_spec
     signatures = _for_examples(model, spec)
-    if spec.dtype == tf.float32:
+    if spec.dtype != tf.float32:
+        floats = tf.TensorSpec(spec.shape, tf.float32, name=spec.name)
+        signatures |= {
+            f"{name}_float": signature
+            for name, signature in _for_examples(model, floats).items()
+            if floats in signature.inputs
+        }
+    if not empty_batches:
         return signatures
-    floats = tf.TensorSpec(spec.shape, tf.float32, name=spec.name)
-    return signatures | {
-        f"{name}_float": signature
-        for name, signature in _for_examples(model, floats).items()
-        if floats in signature.inputs
+    return {
+        name: Signature(autoencoder.never_empty(function), inputs)
+        for name, (function, inputs) in signatures.items()
     }
 
 

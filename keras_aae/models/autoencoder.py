@@ -112,8 +112,8 @@ class Autoencoder(trainer.Trainer):
         with _dtype_policy(self.dtype_policy):
             self._build_networks(representation, average)
             self._start((*phases, *extra_phases), update_rule, average)
-        self._encode_batch = tf.function(self._encode, reduce_retracing=True)
-        self._decode_batch = tf.function(self._decode, reduce_retracing=True)
+        self._encode_batch = tf.function(never_empty(self._encode), reduce_retracing=True)
+        self._decode_batch = tf.function(never_empty(self._decode), reduce_retracing=True)
         self.built = True
 
     def _build_networks(
@@ -420,16 +420,7 @@ class Autoencoder(trainer.Trainer):
         """The part of a code that stands for classes or clusters, checked to be in range."""
         if not self.categorical:
             raise ValueError(f"{type(self).__name__} has neither classes nor clusters to choose")
-        name, size = self.categorical.name, self.categorical.size
-        values = tf.convert_to_tensor(values)
-        fits = tf.reduce_all((values >= 0) & (values < size))
-        message = f"Expected each {name} from 0 to {size - 1}"
-        if tf.executing_eagerly():
-            if not fits:
-                raise ValueError(f"{message}. Received: {values.numpy().tolist()}")
-            return self.categorical.one_hot(values)
-        with tf.control_dependencies([tf.debugging.Assert(fits, [message])]):
-            return self.categorical.one_hot(tf.identity(values))
+        return self.categorical.one_hot(_in_range(self.categorical, values))
 
     def call(self, x: Any, labels: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """The reconstruction of raw examples, which is what `predict` gives.
@@ -438,10 +429,16 @@ class Autoencoder(trainer.Trainer):
             x: As for `encode`; or a pair of them and their labels, for `predict`.
             labels: Integer [B], for models whose decoder receives the class.
             training: Not used: `train_step` trains.
+
+        Raises:
+            ValueError: the decoder receives the class, and there are no labels or one is out of
+                range (inside a compiled function it is tf.errors.InvalidArgumentError).
         """
         del training
         if isinstance(x, (tuple, list)):
             x, labels = x
+        if labels is not None and isinstance(self.categorical, latents_lib.Label):
+            labels = _in_range(self.categorical, labels)
         return self.decode(self.encode(x) | self.label_code(labels))
 
     @property
@@ -450,6 +447,23 @@ class Autoencoder(trainer.Trainer):
         return tf.TensorSpec(
             (None, *self.example_shape), self.observation.dtype, name=self.observation.name
         )
+
+
+def never_empty(function: Callable) -> Callable:
+    """A function of tensors with a row for each example, which then takes no rows at all, too.
+
+    In their place it gets a row of zeros, and what it makes of that is dropped: TensorFlow's
+    convolution by oneDNN gives an empty batch the shape of its input.
+    """
+
+    def wrapped(*inputs: tf.Tensor) -> Any:
+        count = tf.shape(inputs[0])[0]
+        missing = tf.cast(count == 0, tf.int32)
+        # A pad would do, but TensorFlow Lite has none for bytes.
+        filled = [tf.concat([x, tf.zeros([missing, *x.shape[1:]], x.dtype)], 0) for x in inputs]
+        return tf.nest.map_structure(lambda output: output[:count], function(*filled))
+
+    return wrapped
 
 
 def _decoder(
@@ -465,6 +479,20 @@ def _decoder(
     code = keras.Input((size,))
     x = representation()(code)
     return keras.Model(code, family.decoder(x.shape[-1], shape)(x), name="decoder")
+
+
+def _in_range(categorical: latents_lib.Categorical, values: tf.Tensor | np.ndarray) -> tf.Tensor:
+    """Classes or clusters, integer [B], checked to be those of a discrete latent variable."""
+    values = tf.convert_to_tensor(values)
+    fits = tf.reduce_all((values >= 0) & (values < categorical.size))
+    message = f"Expected each {categorical.name} from 0 to {categorical.size - 1}. Received:"
+    if tf.executing_eagerly():
+        if not fits:
+            raise ValueError(f"{message} {values.numpy().tolist()}")
+        return values
+    received = [tf.reduce_min(values), "to", tf.reduce_max(values)]
+    with tf.control_dependencies([tf.debugging.Assert(fits, [message, *received])]):
+        return tf.identity(values)
 
 
 def _in_batches(function: Callable, check: Callable, x: tf.Tensor | np.ndarray) -> Any:
