@@ -5,16 +5,13 @@ from collections.abc import Mapping
 import contextlib
 import dataclasses
 import io
-import os
 import pathlib
-import platform
 import shlex
 import sys
 from typing import Any
 
 import keras
 from matplotlib import figure as figure_lib
-import tensorflow as tf
 
 from keras_aae import config as config_lib
 from keras_aae import data
@@ -22,13 +19,12 @@ from keras_aae import errors
 from keras_aae import evaluation
 from keras_aae import interrupts
 from keras_aae import models
-from keras_aae import version
+from keras_aae import results as results_lib
 from keras_aae.data import sources
 from keras_aae.data import splits
 from keras_aae.deployment import conversion
 from keras_aae.deployment import export
 from keras_aae.deployment import model_base
-from keras_aae.evaluation import likelihood
 from keras_aae.models import autoencoder
 from keras_aae.models import observation
 from keras_aae.reporting import comparison
@@ -98,7 +94,7 @@ def _train(config: config_lib.Config) -> dict:
     finished = _finished(config)
     if finished:
         print(f"{config.run_dir}: this run is finished; nothing to train.")
-        _print_results(finished, run_directory.RunDirectory(config.run_dir))
+        results_lib.show(finished, run_directory.RunDirectory(config.run_dir))
         return finished
     model_base.check(pathlib.Path(config.export_dir), config.name)
     dataset = load_data(config)
@@ -110,12 +106,12 @@ def _train(config: config_lib.Config) -> dict:
     with _at_work(config, directory, dataset):
         model, checkpoints = _trained(config, model, dataset, directory)
         directory.save_model(model, dataset)
-        results = _results(config, model, dataset, directory, checkpoints)
+        results = results_lib.gather(config, model, dataset, directory, checkpoints)
         _draw(model, dataset, results, directory, checkpoints)
         # What was measured is there before the export begins, whatever becomes of that.
         directory.write_results(results)
         results = _export(config, model, results, directory)
-    _print_results(results, directory)
+    results_lib.show(results, directory)
     return results
 
 
@@ -184,11 +180,11 @@ def _evaluate_again(config: config_lib.Config) -> dict:
                 f"--run_dir={directory.path}: no checkpoint to evaluate; train first"
             )
         before = directory.read_results() or {}
-        results = _results(config, model, dataset, directory, checkpoints)
+        results = results_lib.gather(config, model, dataset, directory, checkpoints)
         results |= {key: before.get(key) for key in ("export", "edge")}
         _draw(model, dataset, results, directory, checkpoints)
         _report(config, results, directory)
-    _print_results(results, directory)
+    results_lib.show(results, directory)
     return results
 
 
@@ -196,7 +192,7 @@ def _export_again(config: config_lib.Config) -> dict:
     """Exports a finished run again."""
     with _finished_run(config) as (directory, model, results):
         results = _export(config, model, results, directory)
-    _print_results(results, directory)
+    results_lib.show(results, directory)
     return results
 
 
@@ -208,7 +204,7 @@ def _convert(config: config_lib.Config) -> dict:
         results["edge"] = conversion.convert(model, examples, precisions, directory)
         _report(config, results, directory)
     print(conversion.table(results["edge"]))
-    _print_results(results, directory)
+    results_lib.show(results, directory)
     return results
 
 
@@ -321,88 +317,7 @@ def _schedule(config: config_lib.Config) -> Any:
     return rate
 
 
-# Results
-
-
-def _results(
-    config: config_lib.Config,
-    model: autoencoder.Autoencoder,
-    dataset: data.Dataset,
-    directory: run_directory.RunDirectory,
-    checkpoints: checkpoints_lib.Checkpoints,
-) -> dict:
-    """What `results.json` holds, before the export; see docs/RESULTS.md."""
-    return {
-        **_description(config, dataset, model, checkpoints.seconds),
-        **_numbers(config, evaluation.Evaluator(model), dataset, directory),
-        "rollbacks": directory.read_rollbacks(),
-        "export": None,
-        "edge": None,
-    }
-
-
-def _description(
-    config: config_lib.Config,
-    dataset: data.Dataset,
-    model: autoencoder.Autoencoder,
-    seconds: float,
-) -> dict:
-    """What was trained, on what and how fast."""
-    step = int(model.step.numpy())
-    batch = sum(loop.batch_sizes(config).values())
-    learns = models.VARIANTS[config.model].labels != "none"
-    labels_given = int((dataset.train.y != data.UNLABELLED).sum()) if learns else 0
-    return {
-        "name": config.name,
-        "model": config.model,
-        "dataset": config.dataset,
-        "classes": list(dataset.classes),
-        "seed": config.seed,
-        "labels": config.labels,
-        "labels_given": labels_given,
-        "examples": {
-            "train": len(dataset.train.x),
-            "validation": len(dataset.validation.x),
-            "test": len(dataset.test.x),
-        },
-        "steps": step,
-        "train_seconds": round(seconds, 2),
-        "images_per_second": round(step * batch / seconds, 1),
-        "machine": _machine(),
-        "command": config.command(),
-        "versions": {
-            "keras_aae": version.VERSION,
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-        },
-    }
-
-
-def _machine() -> str:
-    gpus = len(tf.config.list_logical_devices("GPU"))
-    return f"{platform.machine()}, {os.cpu_count()} cores, {gpus} GPUs"
-
-
-def _numbers(
-    config: config_lib.Config,
-    evaluator: evaluation.Evaluator,
-    dataset: data.Dataset,
-    directory: run_directory.RunDirectory,
-) -> dict:
-    """The numbers of the held-out examples."""
-    validation, test = dataset.validation, dataset.test
-    has_test = len(test.x) > 0
-    numbers = {
-        "validation": evaluator.evaluate(validation),
-        "test": evaluator.evaluate(test, validation) if has_test else None,
-        "prior_match": evaluator.prior_match(test if has_test else validation),
-        "style_probe": evaluator.style_probe(validation, test) if has_test else None,
-    }
-    if config.parzen_samples:
-        numbers["likelihood"] = likelihood.estimate(
-            evaluator.model, validation, test, config.parzen_samples, directory.path
-        )
-    return numbers
+# What a run leaves
 
 
 def _draw(
@@ -446,13 +361,3 @@ def _report(
     images = directory.read_figures(list(report.CAPTIONS))
     directory.write("report.html", report.render(config, results, images))
     directory.write_results(results)
-
-
-def _print_results(results: Mapping, directory: run_directory.RunDirectory) -> None:
-    """Prints where everything is; the test error comes last."""
-    print(f"report     {directory.path / 'report.html'}")
-    print(f"results    {directory.path / 'results.json'}")
-    print(f"export     {results['export']}")
-    for name, numbers in (("validation", results["validation"]), ("test", results["test"])):
-        for key, value in (numbers or {}).items():
-            print(f"{name:<11}{key.replace('_', ' ')} {evaluation.text(value)}")

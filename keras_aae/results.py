@@ -1,0 +1,121 @@
+"""What is known of a run once it is trained: what `results.json` holds."""
+
+from collections.abc import Mapping
+import os
+import platform
+
+import keras
+import tensorflow as tf
+
+from keras_aae import config as config_lib
+from keras_aae import data
+from keras_aae import evaluation
+from keras_aae import models
+from keras_aae import version
+from keras_aae.evaluation import likelihood
+from keras_aae.models import autoencoder
+from keras_aae.training import checkpoints as checkpoints_lib
+from keras_aae.training import loop
+from keras_aae.training import run_directory
+
+
+def gather(
+    config: config_lib.Config,
+    model: autoencoder.Autoencoder,
+    dataset: data.Dataset,
+    directory: run_directory.RunDirectory,
+    checkpoints: checkpoints_lib.Checkpoints,
+) -> dict:
+    """What `results.json` holds, before the export; see docs/RESULTS.md.
+
+    Args:
+        config: The settings of the run.
+        model: The trained model.
+        dataset: Its data.
+        directory: The run's directory; keeps the sums of an estimate of the likelihood.
+        checkpoints: The run's checkpoints, which know the seconds of training.
+
+    Raises:
+        UserError: the directory can't be written.
+    """
+    return {
+        **_description(config, dataset, model, checkpoints.seconds),
+        **_numbers(config, evaluation.Evaluator(model), dataset, directory),
+        "rollbacks": directory.read_rollbacks(),
+        "export": None,
+        "edge": None,
+    }
+
+
+def _description(
+    config: config_lib.Config,
+    dataset: data.Dataset,
+    model: autoencoder.Autoencoder,
+    seconds: float,
+) -> dict:
+    """What was trained, on what and how fast."""
+    step = int(model.step.numpy())
+    batch = sum(loop.batch_sizes(config).values())
+    learns = models.VARIANTS[config.model].labels != "none"
+    labels_given = int((dataset.train.y != data.UNLABELLED).sum()) if learns else 0
+    return {
+        "name": config.name,
+        "model": config.model,
+        "dataset": config.dataset,
+        "classes": list(dataset.classes),
+        "seed": config.seed,
+        "labels": config.labels,
+        "labels_given": labels_given,
+        "examples": {
+            "train": len(dataset.train.x),
+            "validation": len(dataset.validation.x),
+            "test": len(dataset.test.x),
+        },
+        "steps": step,
+        "train_seconds": round(seconds, 2),
+        "images_per_second": round(step * batch / seconds, 1),
+        "machine": _machine(),
+        "command": config.command(),
+        "versions": {
+            "keras_aae": version.VERSION,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+        },
+    }
+
+
+def _machine() -> str:
+    gpus = len(tf.config.list_logical_devices("GPU"))
+    return f"{platform.machine()}, {os.cpu_count()} cores, {gpus} GPUs"
+
+
+def _numbers(
+    config: config_lib.Config,
+    evaluator: evaluation.Evaluator,
+    dataset: data.Dataset,
+    directory: run_directory.RunDirectory,
+) -> dict:
+    """The numbers of the held-out examples."""
+    validation, test = dataset.validation, dataset.test
+    has_test = len(test.x) > 0
+    numbers = {
+        "validation": evaluator.evaluate(validation),
+        "test": evaluator.evaluate(test, validation) if has_test else None,
+        "prior_match": evaluator.prior_match(test if has_test else validation),
+        "style_probe": evaluator.style_probe(validation, test) if has_test else None,
+    }
+    if config.parzen_samples:
+        numbers["likelihood"] = likelihood.estimate(
+            evaluator.model, validation, test, config.parzen_samples, directory.path
+        )
+    return numbers
+
+
+def show(results: Mapping, directory: run_directory.RunDirectory) -> None:
+    """Prints where everything is; the test error comes last."""
+    print(f"report     {directory.path / 'report.html'}")
+    print(f"results    {directory.path / 'results.json'}")
+    print(f"export     {results['export']}")
+    for name, numbers in (("validation", results["validation"]), ("test", results["test"])):
+        for key, value in (numbers or {}).items():
+            print(f"{name:<11}{key.replace('_', ' ')} {evaluation.text(value)}")
