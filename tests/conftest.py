@@ -1,5 +1,6 @@
 """What the tests share: two logical CPU devices, tiny images, and the command line in a process."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -128,3 +129,16 @@ def assert_checked(raw):
         assert (y.dtype, y.shape) == (np.int32, (len(x),))
         assert not y.size or -1 <= y.min() <= y.max() < len(raw.classes)
     assert all(name.encode() and len(name.splitlines()) == 1 for name in raw.classes)
+
+
+@contextlib.contextmanager
+def mounted(place, options):
+    """A disk in memory with mount's options, at a folder that it makes; skips where it can't be."""
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+    if os.getuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a disk can only be mounted by root where that is allowed")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)

@@ -1,8 +1,8 @@
 """What the disk holds after a kill, a loss of power, a full disk and a flipped bit."""
 
 import os
-import subprocess
 
+from conftest import mounted
 import hypothesis
 from hypothesis import strategies
 import pytest
@@ -38,13 +38,8 @@ def test_a_file_that_cannot_be_written_whole_leaves_the_old_one(tmp_path, monkey
 @pytest.fixture
 def full_disk(tmp_path):
     """A real disk of one megabyte."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
-    if os.getuid() or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("a small disk can only be made by root where mounting is allowed")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with mounted(tmp_path / "disk", "size=1m") as place:
+        yield place
 
 
 def test_a_really_full_disk_is_named(full_disk):

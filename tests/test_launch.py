@@ -24,6 +24,7 @@ import tensorflow as tf
 
 import keras_aae
 from keras_aae import config as config_lib
+from keras_aae import experiment
 from keras_aae import files
 from keras_aae import flagfiles
 from keras_aae import launch as launcher
@@ -237,23 +238,24 @@ def test_evaluate_works_on_the_finished_run(finished):
 @pytest.fixture
 def copied(finished, tmp_path, bars_npz):
     """A copy of the finished run to change, with the data in it; the arguments that made it."""
-    shutil.copytree(finished, tmp_path / "work")
-    shutil.copy(bars_npz, tmp_path / "work")
-    return tmp_path / "work", [f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *LONGER]
+    work = tmp_path / "work"
+    shutil.copytree(finished, work)
+    shutil.copy(bars_npz, work)
+    record = files.read_record(work / "run/run.json")
+    record["settings"]["dataset"] = "bars.npz"
+    files.write_record(work / "run/run.json", record)
+    return work, ["--dataset=bars.npz", "--run_dir=run", "--name=bars", *LONGER]
 
 
-def test_a_run_whose_data_changed_is_refused(tmp_path, bars_npz):
-    shutil.copy(bars_npz, tmp_path / "mine.npz")
-    arguments = ["--dataset=mine.npz", "--run_dir=run", *SMOKE]
-    assert launch(*arguments, cwd=tmp_path).returncode == 0
-    with np.load(bars_npz) as data:
-        np.savez(tmp_path / "mine.npz", **{**data, "x_train": 255 - data["x_train"]})
-    for more in (["--parzen_samples=10"], ["--mode=evaluate"]):
-        before = (tmp_path / "run/results.json").read_bytes()
-        done = launch(*arguments, *more, cwd=tmp_path)
-        assert done.returncode == 2
-        assert "holds a run on other data" in done.stderr.splitlines()[-1]
-        assert (tmp_path / "run/results.json").read_bytes() == before
+def test_a_run_whose_data_changed_is_refused(copied):
+    work, arguments = copied
+    with np.load(work / "bars.npz") as data:
+        np.savez(work / "bars.npz", **{**data, "x_train": 255 - data["x_train"]})
+    before = (work / "run/results.json").read_bytes()
+    done = launch(*arguments, "--parzen_samples=10", cwd=work)
+    assert done.returncode == 2
+    assert "holds a run on other data" in done.stderr.splitlines()[-1]
+    assert (work / "run/results.json").read_bytes() == before
 
 
 def test_a_finished_run_gives_what_is_asked_for_later(copied):
@@ -264,71 +266,44 @@ def test_a_finished_run_gives_what_is_asked_for_later(copied):
     assert found["likelihood"]["samples"] == 20
     assert found["export"] == "other/bars/1"
     assert (work / "other/bars/1/saved_model.pb").exists()
-    assert "finished" in launch(*arguments, "--export_dir=other", cwd=work).stdout
 
 
 def test_an_export_that_was_killed_at_its_end_is_found_again(copied):
-    """Killed once the version had its place; then twice more, and with the results damaged."""
+    """Killed once the version had its place; and the results were damaged."""
     work, arguments = copied
     (work / "saved_models/models.config").unlink()
-    for content in (None, b"{"):
-        if content is None:
-            (work / "run/results.json").unlink()
-        else:
-            (work / "run/results.json").write_bytes(content)
-        done = launch(*arguments, cwd=work)
-        assert done.returncode == 0, done.stderr
-        assert results(work)["export"] == "saved_models/bars/1"
-        assert sorted(path.name for path in (work / "saved_models/bars").glob("[0-9]*")) == ["1"]
-        assert 'name: "bars"' in (work / "saved_models/models.config").read_text()
+    (work / "run/results.json").write_bytes(b"{")
+    done = launch(*arguments, cwd=work)
+    assert done.returncode == 0, done.stderr
     assert "results.json: damaged" in done.stderr
+    assert results(work)["export"] == "saved_models/bars/1"
+    assert sorted(path.name for path in (work / "saved_models/bars").glob("[0-9]*")) == ["1"]
+    assert 'name: "bars"' in (work / "saved_models/models.config").read_text()
 
 
-@pytest.mark.parametrize(
-    ("base", "name", "message"),
-    [
-        ("models", "models.config", "is a file of the model base"),
-        ("models", "README.md", "is a file of the model base"),
-        ("damaged", "bars", r"models\.config: damaged"),
-        ("a[b]", "bars", r"--export_dir=a\[b\]: expected a path without"),
-        ("file", "bars", "can't be written to"),
-        ("/proc", "bars", "/proc can't be written to"),
-    ],
-)
-def test_where_an_export_cannot_go_is_refused_before_training(
-    tmp_path, bars_npz, base, name, message
-):
-    for folder in ("models", "damaged"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "models/README.md").write_text("")
-    (tmp_path / "damaged/models.config").write_text("model_config_list {")
-    (tmp_path / "file").write_text("")
-    if base == "/proc" and os.access("/proc", os.W_OK):
-        pytest.skip("/proc is not read-only for this user")
-    flags_ = [f"--export_dir={base}", f"--name={name}", "--run_dir=run"]
+def test_where_an_export_cannot_go_is_refused_before_training(tmp_path, bars_npz):
+    flags_ = ["--name=models.config", "--run_dir=run"]
     done = launch(f"--dataset={bars_npz}", *flags_, *SMOKE, cwd=tmp_path)
     assert done.returncode == 2
-    assert re.search(message, done.stderr.splitlines()[-1])
+    assert "is a file of the model base" in done.stderr.splitlines()[-1]
     assert not (tmp_path / "run").exists()
 
 
-def test_a_rate_that_is_too_high_stops_or_is_halved(tmp_path):
-    """Features in hundreds of units, and SGD at a rate of 100."""
+def test_a_rate_that_is_too_high_stops_or_is_halved(tmp_path, monkeypatch):
+    """SGD at a rate of 100."""
+    monkeypatch.chdir(tmp_path)
     x = np.random.default_rng(0).normal(0, 1, (80, 3)).astype(np.float32)
-    np.savez(tmp_path / "x.npz", x_train=x)
-    arguments = ["--dataset=x.npz", "--model=aae", "--run_dir=run", "--optimizer=sgd", *SMOKE[2:4]]
-    arguments += ["--learning_rate=100", "--schedule=constant", "--batch_size=12"]
-    done = launch(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert re.search(r"not finite at step \d.*--on_nan=rollback", done.stderr.splitlines()[-1])
-    assert not (tmp_path / "saved_models").exists()
-    done = launch(*arguments, "--on_nan=rollback", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "going back, to half the learning rate" in done.stderr
-    rollbacks = results(tmp_path)["rollbacks"]
-    assert rollbacks
-    assert {"step", "reason"} == set(rollbacks[0])
-    loaded = tf.saved_model.load(str(tmp_path / results(tmp_path)["export"]))
+    np.savez("x.npz", x_train=x)
+    settings = {"dataset": "x.npz", "model": "aae", "run_dir": "run", "optimizer": "sgd"}
+    settings |= {"learning_rate": 100.0, "schedule": "constant", "batch_size": 12}
+    settings |= {"steps": 6, "evaluate_every": 2, "on_nan": "stop"}
+    with pytest.raises(keras_aae.UserError, match=r"not finite at step \d.*--on_nan=rollback"):
+        experiment.run(config_lib.Config(**settings))
+    assert not pathlib.Path("saved_models").exists()
+    found = experiment.run(config_lib.Config(**{**settings, "on_nan": "rollback"}))
+    assert [set(each) for each in found["rollbacks"][:1]] == [{"step", "reason"}]
+    assert results(tmp_path)["rollbacks"] == found["rollbacks"]
+    loaded = tf.saved_model.load(found["export"])
     answer = loaded.signatures["reconstruct"](features=tf.constant(x))["features"]
     assert np.isfinite(answer).all()
 
@@ -372,9 +347,7 @@ def start_and_interrupt(path, arguments, signal_number):
     return process.wait(60), process.stderr.read()
 
 
-@pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
-)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
 def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(
     finished, tmp_path, bars_npz, number, status
 ):
@@ -404,7 +377,7 @@ def takes_signals(process):
     return int(re.search(r"SigCgt:\s*(\w+)", status)[1], 16) >> (signal.SIGTERM - 1) & 1
 
 
-@pytest.mark.parametrize("seconds", [0, 1, 3])
+@pytest.mark.parametrize("seconds", [0, 3])
 def test_ctrl_c_during_the_start_ends_it_in_one_line(tmp_path, bars_npz, seconds):
     process = subprocess.Popen(
         command(f"--dataset={bars_npz}", "--run_dir=run", *LONGER),

@@ -3,6 +3,7 @@
 import multiprocessing
 
 from conftest import launch
+from conftest import mounted
 from google.protobuf import text_format
 import pytest
 import tensorflow as tf
@@ -81,6 +82,37 @@ def test_a_damaged_config_is_named(base):
     (base / "models.config").write_text("model_config_list {")
     with pytest.raises(errors.UserError, match=r"models\.config: damaged"):
         model_base.versions(base)
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "message"),
+    [
+        ("models", "models.config", "is a file of the model base"),
+        ("models", "README.md", "is a file of the model base"),
+        ("damaged", "digits", r"models\.config: damaged"),
+        ("a[b]", "digits", "expected a path without"),
+        ("file", "digits", "file can't be written to"),
+    ],
+)
+def test_where_an_export_cannot_go_is_said_before_there_is_a_model(tmp_path, place, name, message):
+    for folder in ("models", "damaged"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "models/README.md").write_text("")
+    (tmp_path / "damaged/models.config").write_text("model_config_list {")
+    (tmp_path / "file").write_text("")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(errors.UserError, match=message):
+        model_base.check(tmp_path / place, name)
+    assert sorted(tmp_path.rglob("*")) == before
+    model_base.check(tmp_path / "new/base", "digits")
+
+
+def test_a_read_only_model_base_is_said_before_there_is_a_model(tmp_path):
+    with (
+        mounted(tmp_path / "disk", "ro") as place,
+        pytest.raises(errors.UserError, match="disk can't be written to"),
+    ):
+        model_base.check(place / "models", "digits")
 
 
 def register_many(base, process, count):
