@@ -605,7 +605,7 @@ def test_packages_of_other_content_are_refused(registry, tmp_path):
         (lambda run: (run / "results.json").write_text("{"), "damaged"),
         (lambda run: (run / "model.keras").unlink(), "not finished, it has no model.keras"),
         (lambda run: (run / "model.keras").write_bytes(b"PK"), "model.keras: not readable"),
-        (lambda run: (run / "examples.npz").write_bytes(b"PK"), "examples.npz: damaged"),
+        (lambda run: (run / "examples.npz").write_bytes(b"PK"), "examples.npz: not a readable"),
     ],
 )
 def test_a_run_that_lacks_something_gets_one_clear_line(

@@ -227,9 +227,11 @@ def test_versions_count_up_and_what_dead_processes_left_goes(tmp_path):
     (tmp_path / "7").mkdir()
     (tmp_path / "notes").mkdir()
     context = multiprocessing.get_context("spawn")
-    ready, done = [context.Event() for _ in range(2)], context.Event()
+    # One that is killed as it waits leaves its event unusable: each has its own.
+    ready, done = ([context.Event() for _ in range(2)] for _ in range(2))
     dead, running = (
-        context.Process(target=leave_unfinished, args=(tmp_path, event, done)) for event in ready
+        context.Process(target=leave_unfinished, args=(tmp_path, *events))
+        for events in zip(ready, done, strict=True)
     )
     dead.start()
     ready[0].wait(60)
@@ -243,7 +245,7 @@ def test_versions_count_up_and_what_dead_processes_left_goes(tmp_path):
         assert export.export(make("aae"), tmp_path) == tmp_path / "8"
         assert (left / "half").exists()
     finally:
-        done.set()
+        done[1].set()
         running.join()
     assert sorted(os.listdir(tmp_path)) == [".lock", "7", "8", "notes"]
 

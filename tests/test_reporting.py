@@ -11,6 +11,7 @@ from keras_aae import config as config_lib
 from keras_aae import data
 from keras_aae import evaluation
 from keras_aae import models
+from keras_aae.data import images as images_lib
 from keras_aae.models import defaults
 from keras_aae.models import networks
 from keras_aae.models import priors
@@ -272,7 +273,7 @@ def test_the_nearest_image_is_that_of_the_smallest_difference_of_pixels():
     candidates = bars(30)[0]
     candidates[candidates > 250] = 250
     shifted = candidates[[7, 3]] / np.float32(255) + np.float32([0, 0.01])[:, None, None, None]
-    nearest, distances = gallery._nearest(gallery._pixels(shifted), candidates)
+    nearest, distances = gallery._nearest(images_lib.flat(shifted), candidates)
     np.testing.assert_array_equal(nearest, candidates[[7, 3]])
     np.testing.assert_allclose(distances, [0, 0.01], atol=1e-7)
 
