@@ -1,7 +1,12 @@
+import math
+
+from conftest import bars
 import keras
 import numpy as np
 import pytest
 
+import keras_aae
+from keras_aae.models import aae
 from keras_aae.models import networks
 
 
@@ -33,11 +38,19 @@ def test_mlp_takes_feature_vectors_and_conv_says_that_it_does_not():
     assert networks.get("mlp", (6,)).encoder((6,), {"style": 2}).input_shape == (None, 6)
     with pytest.raises(ValueError, match=r"network='conv'.*\(6,\)"):
         networks.get("conv", (6,))
+    with pytest.raises(ValueError, match=r"network='conv'.*\(6,\)"):
+        networks.get(networks.Conv(width=8), (6,))
 
 
 def test_an_unknown_family_is_named():
     with pytest.raises(ValueError, match=r"'mlp'.*Received: 'resnet'"):
         networks.get("resnet", (28, 28, 1))
+
+
+@pytest.mark.parametrize("network", [5, None, {"width": 3}, networks.MLP])
+def test_what_is_no_family_is_refused(network):
+    with pytest.raises(ValueError, match="or a Family"):
+        networks.get(network, (28, 28, 1))
 
 
 def test_a_family_of_ones_own_passes():
@@ -104,3 +117,44 @@ def test_a_backbone_scales_its_input_and_averages_maps():
     x = np.linspace(0, 1, 16, dtype=np.float32).reshape(1, 4, 4, 1)
     np.testing.assert_allclose(encoder(x)["style"], [[0.0]], atol=1e-6)
     np.testing.assert_allclose(encoder(x / 2)["style"], [[-0.5]], atol=1e-6)
+
+
+@networks.register("subclassed")
+class Subclassed(networks.MLP):
+    """Networks that make their weights when they are first called."""
+
+    def encoder(self, input_shape, outputs, noise_size=0):
+        return Subclass(dict(outputs))
+
+    def decoder(self, code_size, output_shape):
+        return keras.Sequential(
+            [keras.layers.Dense(math.prod(output_shape)), keras.layers.Reshape(output_shape)]
+        )
+
+    def discriminator(self, code_size):
+        return keras.Sequential([keras.layers.Dense(1)])
+
+
+class Subclass(keras.Model):
+    def __init__(self, outputs):
+        super().__init__()
+        self.heads = {name: keras.layers.Dense(size) for name, size in outputs.items()}
+
+    def call(self, inputs, training=False):
+        x, noise = inputs if isinstance(inputs, (list, tuple)) else (inputs, None)
+        x = keras.ops.reshape(x, (-1, 144))
+        x = x if noise is None else keras.ops.concatenate([x, noise], axis=-1)
+        return {name: head(x) for name, head in self.heads.items()}
+
+
+@pytest.mark.parametrize("posterior", ["deterministic", "universal"])
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_subclassed_networks_train_and_come_back(tmp_path, posterior, average):
+    settings = {"posterior": posterior, "average": average, "style_size": 2}
+    model = aae.AdversarialAutoencoder((12, 12, 1), network="subclassed", **settings)
+    model.compile("adam", run_eagerly=True)
+    images, _ = bars(12)
+    model.fit(images, batch_size=12, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras_aae.load(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.encode(images)["style"], model.encode(images)["style"])

@@ -125,7 +125,9 @@ class Autoencoder(trainer.Trainer):
             outputs |= latent.encoder_outputs
 
         def encoder() -> keras.Model:
-            return self.family.encoder(self.example_shape, outputs, self._noise_size)
+            made = self.family.encoder(self.example_shape, outputs, self._noise_size)
+            noise = [(self._noise_size,)] if self._noise_size else []
+            return networks.built(made, self.example_shape, *noise)
 
         def decoder() -> keras.Model:
             return _decoder(self.family, self.parts, self.example_shape, representation)
@@ -475,7 +477,7 @@ def _decoder(
     """The network from `decoder_input` to the output that the observation reads."""
     size = sum(parts.values())
     if representation is None:
-        return family.decoder(size, shape)
+        return networks.built(family.decoder(size, shape), (size,))
     code = keras.Input((size,))
     x = representation()(code)
     return keras.Model(code, family.decoder(x.shape[-1], shape)(x), name="decoder")

@@ -20,7 +20,7 @@ _FAMILIES: dict[str, type["Family"]] = {}
 
 
 class Family(abc.ABC):
-    """Builds networks that fit together, anew at each call.
+    """Builds networks that fit together, anew at each call; subclassed Keras models will do, too.
 
     To be saved with a model, a family is registered with Keras, as `register` does.
     """
@@ -101,22 +101,35 @@ def get(network: str | Family, input_shape: tuple[int, ...]) -> Family:
     Raises:
         ValueError: there is no such family, or it doesn't take such inputs.
     """
-    if isinstance(network, Family):
-        return network
     images = len(input_shape) == 3
     if network == "auto":
-        return Conv() if images else MLP()
-    if network not in _FAMILIES:
+        network = Conv() if images else MLP()
+    elif isinstance(network, str) and network in _FAMILIES:
+        network = _FAMILIES[network]()
+    if not isinstance(network, Family):
         raise ValueError(
             f"Expected network to be one of {sorted(_FAMILIES)}, 'auto' or a Family. "
             f"Received: {network!r}"
         )
-    if network == "conv" and not images:
+    if isinstance(network, Conv) and not images:
         raise ValueError(
             "Expected inputs [height, width, channels] for network='conv', else use 'mlp'. "
             f"Received: input_shape={input_shape}"
         )
-    return _FAMILIES[network]()
+    return network
+
+
+def built(network: keras.Model, *shapes: tuple[int, ...]) -> keras.Model:
+    """A network that has its weights: one that makes them when it is first called is called once.
+
+    Args:
+        network: The network.
+        shapes: That of each input, without the batch.
+    """
+    if not network.built:
+        inputs = [keras.ops.zeros((1, *shape)) for shape in shapes]
+        network(inputs if len(inputs) > 1 else inputs[0])
+    return network
 
 
 def _last(size: int, name: str | None = None) -> keras.layers.Layer:

@@ -212,7 +212,8 @@ class Discrimination(Phase):
         latent = self.adversary.latent
         with streams.initial_weights(model.seed, f"{latent.name} discriminator weights"):
             size = latent.size + self.adversary.context_size
-            self.adversary.discriminator = model.family.discriminator(size)
+            made = model.family.discriminator(size)
+            self.adversary.discriminator = networks.built(made, (size,))
         model.discriminators[latent.name] = self.adversary.discriminator
 
     def networks(self, model: Model) -> tuple[keras.Model, ...]:
