@@ -107,6 +107,7 @@ def _train(config: config_lib.Config) -> dict:
         model, checkpoints = _trained(config, model, dataset, directory)
         directory.save_model(model, dataset)
         results = results_lib.gather(config, model, dataset, directory, checkpoints)
+        results["edge"] = _previous(directory).get("edge")
         _draw(model, dataset, results, directory, checkpoints)
         # What was measured is there before the export begins, whatever becomes of that.
         directory.write_results(results)
@@ -121,19 +122,22 @@ def _finished(config: config_lib.Config) -> dict | None:
         return None
     directory = run_directory.RunDirectory(config.run_dir)
     directory.check(config)
-    if not directory.exists():
-        return None
-    try:
-        results = directory.read_results()
-    except errors.UserError as error:
-        print(f"{error}; made again", file=sys.stderr)
-        return None
-    if not results or not results["export"]:
+    results = _previous(directory) if directory.exists() else {}
+    if not results.get("export"):
         return None
     likelihood = results.get("likelihood", {}).get("samples", 0)
     base_path = pathlib.Path(results["export"]).parent
     same_export = base_path == pathlib.Path(config.export_dir) / config.name
     return results if same_export and config.parzen_samples in (0, likelihood) else None
+
+
+def _previous(directory: run_directory.RunDirectory) -> dict:
+    """The results that a run has; empty where there are none, or damaged ones, which is said."""
+    try:
+        return directory.read_results() or {}
+    except errors.UserError as error:
+        print(f"{error}; made again", file=sys.stderr)
+        return {}
 
 
 def _trained(
@@ -179,8 +183,8 @@ def _evaluate_again(config: config_lib.Config) -> dict:
             raise errors.UserError(
                 f"--run_dir={directory.path}: no checkpoint to evaluate; train first"
             )
-        before = directory.read_results() or {}
         results = results_lib.gather(config, model, dataset, directory, checkpoints)
+        before = _previous(directory)
         results |= {key: before.get(key) for key in ("export", "edge")}
         _draw(model, dataset, results, directory, checkpoints)
         _report(config, results, directory)

@@ -60,7 +60,7 @@ def awaited() -> Iterator[Callable[[], Interrupted | None]]:
 
     Yields:
         A function that returns the error of the signal that came, to raise when the moment is good,
-        or None. What was not raised by the end is raised there.
+        or None. What was not raised by the end is raised there, whatever else went wrong.
     """
     came: list[Interrupted] = []
 
@@ -70,9 +70,11 @@ def awaited() -> Iterator[Callable[[], Interrupted | None]]:
             raise came[-1]
 
     with _handling(handle):
-        yield lambda: came[0] if came else None
-    if came:
-        raise came[0]
+        try:
+            yield lambda: came[0] if came else None
+        finally:
+            if came and not isinstance(sys.exception(), Interrupted):
+                raise came[0]
 
 
 @contextlib.contextmanager

@@ -111,6 +111,12 @@ def test_a_second_signal_does_not_wait(monkeypatch):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_signal_is_raised_whatever_else_went_wrong():
+    with pytest.raises(interrupts.Interrupted), interrupts.awaited():
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise errors.NotFiniteError("a loss is not finite")
+
+
 def test_a_signal_that_is_ignored_stays_ignored(monkeypatch):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

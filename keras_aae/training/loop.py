@@ -56,6 +56,11 @@ def train(
             f"--run_dir={directory.path}: its checkpoint is at step {start}, past "
             f"--steps={config.steps}"
         )
+    if start % config.steps_per_execution:
+        raise errors.UserError(
+            f"--steps_per_execution={config.steps_per_execution}: expected a divisor of {start}, "
+            "the step of the checkpoint"
+        )
     if start:
         print(f"Going on from step {start}")
     every = config.evaluate_every
