@@ -259,34 +259,35 @@ def test_a_run_whose_data_changed_is_refused(copied):
 
 
 def test_a_finished_run_gives_what_is_asked_for_later(copied):
-    work, arguments = copied
-    done = launch(*arguments, "--parzen_samples=20", "--export_dir=other", cwd=work)
-    assert done.returncode == 0, done.stderr
-    found = results(work)
-    assert found["likelihood"]["samples"] == 20
-    assert found["export"] == "other/bars/1"
-    assert (work / "other/bars/1/saved_model.pb").exists()
-
-
-def test_an_export_that_was_killed_at_its_end_is_found_again(copied):
-    """Killed once the version had its place; and the results were damaged."""
+    """A likelihood; though its results were damaged, and its export killed at the very end."""
     work, arguments = copied
     (work / "saved_models/models.config").unlink()
     (work / "run/results.json").write_bytes(b"{")
-    done = launch(*arguments, cwd=work)
+    done = launch(*arguments, "--parzen_samples=20", cwd=work)
     assert done.returncode == 0, done.stderr
     assert "results.json: damaged" in done.stderr
+    assert results(work)["likelihood"]["samples"] == 20
     assert results(work)["export"] == "saved_models/bars/1"
     assert sorted(path.name for path in (work / "saved_models/bars").glob("[0-9]*")) == ["1"]
     assert 'name: "bars"' in (work / "saved_models/models.config").read_text()
 
 
-def test_where_an_export_cannot_go_is_refused_before_training(tmp_path, bars_npz):
-    flags_ = ["--name=models.config", "--run_dir=run"]
-    done = launch(f"--dataset={bars_npz}", *flags_, *SMOKE, cwd=tmp_path)
-    assert done.returncode == 2
-    assert "is a file of the model base" in done.stderr.splitlines()[-1]
-    assert not (tmp_path / "run").exists()
+def test_another_place_to_export_to_is_honoured(copied, monkeypatch):
+    work, _ = copied
+    monkeypatch.chdir(work)
+    settings = files.read_record(work / "run/run.json")["settings"]
+    config = config_lib.Config(**{**settings, "run_dir": "run", "export_dir": "other"})
+    assert experiment.run(config)["export"] == "other/bars/1"
+    assert (work / "other/bars/1/saved_model.pb").exists()
+    assert experiment.run(config)["export"] == "other/bars/1"
+
+
+def test_where_an_export_cannot_go_is_refused_before_training(tmp_path, bars_npz, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = config_lib.Config(dataset=str(bars_npz), name="models.config", run_dir="run")
+    with pytest.raises(keras_aae.UserError, match="is a file of the model base"):
+        experiment.run(config)
+    assert not pathlib.Path("run").exists()
 
 
 def test_a_rate_that_is_too_high_stops_or_is_halved(tmp_path, monkeypatch):
@@ -329,7 +330,9 @@ def test_the_savedmodel_works_without_this_package_and_has_the_same_error(finish
 
 
 def start_and_interrupt(path, arguments, signal_number):
-    """Starts the command, waits for its first checkpoint and sends the signal; its exit status."""
+    """Starts the command, waits for its next checkpoint and sends the signal; its exit status."""
+    checkpoints = path / "run/checkpoints"
+    before = set(checkpoints.glob("*.json"))
     process = subprocess.Popen(
         command(*arguments),
         cwd=path,
@@ -339,7 +342,7 @@ def start_and_interrupt(path, arguments, signal_number):
         text=True,
     )
     deadline = time.monotonic() + 120
-    while not list((path / "run/checkpoints").glob("*.json")):
+    while not set(checkpoints.glob("*.json")) - before:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -347,20 +350,18 @@ def start_and_interrupt(path, arguments, signal_number):
     return process.wait(60), process.stderr.read()
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
-def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(
-    finished, tmp_path, bars_npz, number, status
-):
+def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(finished, tmp_path, bars_npz):
+    """Ended by SIGTERM, gone on with by the command that was printed, killed, and gone on with."""
     arguments = [f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *LONGER]
-    found, output = start_and_interrupt(tmp_path, arguments, number)
-    assert found == status
+    status, output = start_and_interrupt(tmp_path, arguments, signal.SIGTERM)
+    assert status == 143
+    assert "Traceback" not in output
+    assert "\nkeras_aae: interrupted" in output
+    line = re.search(r"keras_aae: to go on: (.*)", output)[1]
+    assert line.endswith(" --mode=train --run_dir=run")
+    status, _ = start_and_interrupt(tmp_path, shlex.split(line)[3:], signal.SIGKILL)
+    assert status == -signal.SIGKILL
     assert not (tmp_path / "run/results.json").exists()
-    if status > 0:
-        assert "Traceback" not in output
-        assert "\nkeras_aae: interrupted" in output
-        line = re.search(r"keras_aae: to go on: (.*)", output)[1]
-        assert line.endswith(" --mode=train --run_dir=run")
-        arguments = shlex.split(line)[3:]
     done = launch(*arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Going on from step" in done.stdout
