@@ -4,6 +4,7 @@
 flagfile. This module imports no TensorFlow, so a mistake in a flag is answered at once.
 """
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -30,6 +31,7 @@ _FREE = (
     *("mode", "runs", "run_dir", "export_dir", "data_dir", "strategy", "parzen_samples"),
     *("precision", "version", "steps_per_execution", "max_memory", "on_nan"),
 )
+_ONLY_IN = {"runs": "compare", "version": "promote", "precision": "convert"}  # The one mode each.
 _MODEL_SETTINGS = frozenset().union(*(each.settings for each in models.VARIANTS.values()))
 
 
@@ -363,7 +365,8 @@ class Config:
         A data set that may have to be downloaded is replaced; a file, a folder or what is in
         --data_dir is not.
         """
-        own = self.data_dir or os.path.exists(self.dataset)
+        named = self.dataset.startswith((".", "/")) or self.dataset.endswith(".npz")
+        own = self.data_dir or named or os.path.exists(self.dataset)
         small: dict[str, Any] = {}
         if not own:
             small = {"dataset": "mnist_5k", "labels": self.labels and min(self.labels, 1000)}
@@ -445,6 +448,15 @@ def unused(model: str) -> frozenset[str]:
     if "adversarial_weight" not in variant.settings:
         settings |= {"adversarial_momentum"}
     return settings
+
+
+def check_mode(given: Iterable[str], mode: str) -> None:
+    """Raises a UserError where a setting is given that a mode doesn't use."""
+    for name in given:
+        if _ONLY_IN.get(name, mode) != mode:
+            raise errors.UserError(
+                f"--{name}: --mode={mode} doesn't use it. What does: --mode={_ONLY_IN[name]}"
+            )
 
 
 def not_used(name: str, value: Any, model: str) -> str:

@@ -65,8 +65,10 @@ def run(config: config_lib.Config) -> dict:
 
 
 def _compare(config: config_lib.Config) -> dict:
+    page = comparison.render(config.runs.split(","))
     directory = _directory(config, "comparison")
-    print(f"comparison {comparison.compare(config.runs.split(','), directory)}")
+    directory.write("comparison.html", page)
+    print(f"comparison {directory.path / 'comparison.html'}")
     return {}
 
 

@@ -75,6 +75,7 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
     given: dict[str, Any] = {name: values[name].value for name in names if values[name].present}
     chosen: dict[str, Any] = {name: values[name].value for name in names}
     config = config_lib.Config(**chosen)
+    config_lib.check_mode(given, config.mode)
     if config.mode in config_lib.ON_A_RUN:
         if values.smoke:
             raise errors.UserError(f"--smoke: expected --mode=train. Received: {config.mode}")

@@ -152,3 +152,22 @@ def test_auto_is_a_single_device_without_gpus():
     assert runtime.strategy("auto").num_replicas_in_sync == 1
     assert runtime.strategy("single").num_replicas_in_sync == 1
     assert isinstance(runtime.strategy("mirrored"), tf.distribute.MirroredStrategy)
+
+
+@pytest.mark.parametrize("name", ["semisup", "clustering"])
+@pytest.mark.parametrize("count", [33, 40])
+def test_two_replicas_measure_what_one_does(name, count):
+    """Also where a replica gets none of the last examples."""
+    images, labels = bars(count)
+    found = []
+    for strategy in (tf.distribute.get_strategy(), two_replicas()):
+        with strategy.scope():
+            model = make(name)
+            model.compile()
+        found.append(model.evaluate(images, labels, batch_size=8, verbose=0, return_dict=True))
+    assert found[0].keys() == found[1].keys()
+    assert "error_rate" in found[0]
+    # A discriminator draws its samples of the prior for each replica.
+    for key in found[0].keys() - {"discrimination", "generation"}:
+        assert found[1][key] == pytest.approx(found[0][key], rel=1e-5), key
+    assert np.isfinite(list(found[1].values())).all()

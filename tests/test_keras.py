@@ -18,6 +18,7 @@ from test_models import minibatch
 from test_models import snapshot
 from test_models import train
 
+import keras_aae
 from keras_aae import data
 from keras_aae import models
 from keras_aae.models import networks
@@ -507,3 +508,59 @@ def test_any_keras_model_can_be_the_backbone(subclassed, tmp_path):
     np.testing.assert_array_equal(
         loaded.encode(bars(3)[0])["style"], model.encode(bars(3)[0])["style"]
     )
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.eye(5)[[0, 1, 2, 0]],
+        np.full((4, 3), 0.1),
+        np.ones((4, 3)),
+        np.array([0, 1, -2, 2]),
+        np.array(list("abca")),
+    ],
+    ids=["columns", "shares", "ones", "below", "text"],
+)
+def test_labels_that_are_none_are_refused(y):
+    model = compiled("semisup")
+    with pytest.raises(ValueError, match=r"Expected .*labels"):
+        model.fit(bars(4)[0], y, verbose=0)
+
+
+def test_predict_takes_a_data_set_with_labels():
+    x, y = bars(6)
+    model = compiled("supervised")
+    got = model.predict(tf.data.Dataset.from_tensor_slices((x, y)).batch(3), verbose=0)
+    np.testing.assert_allclose(got, model(x, tf.constant(y)), atol=1e-6)
+
+
+def test_a_batch_of_numpy_arrays_is_trained_and_measured():
+    x, y = bars(12)
+    model = compiled("semisup")
+    assert np.isfinite(model.train_on_batch(x, y)).all()
+    assert np.isfinite(model.test_on_batch(x, y)).all()
+
+
+def test_a_save_that_is_refused_leaves_the_file_as_it_is(tmp_path):
+    path = tmp_path / "model.keras"
+    make("aae").save(path)
+    before = path.read_bytes()
+    unnamed = make("aae", prior=tfp.distributions.MultivariateNormalDiag(tf.zeros(2)))
+    with pytest.raises(ValueError, match="a prior with a name"):
+        unnamed.save(path)
+    assert path.read_bytes() == before
+
+
+def test_a_drawn_seed_is_kept(tmp_path):
+    model = make("vae", seed=None)
+    model.save(tmp_path / "model.keras")
+    assert keras_aae.load(tmp_path / "model.keras").seed == model.seed
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"jit_compile": "yes"}, {"steps_per_execution": 0}, {"steps_per_execution": "auto"}],
+)
+def test_compile_refuses_what_it_does_not_honour(arguments):
+    with pytest.raises(ValueError, match="Expected "):
+        make("aae").compile(**arguments)

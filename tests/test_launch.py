@@ -29,7 +29,6 @@ from keras_aae import files
 from keras_aae import flagfiles
 from keras_aae import launch as launcher
 from keras_aae.reporting import comparison
-from keras_aae.training import run_directory
 
 SMOKE_UNLABELLED = tuple(flag for flag in SMOKE if not flag.startswith(("--labels", "--labelled")))
 OLD_RUN = ROOT / "tests/golden/run_0.1.0"
@@ -52,6 +51,7 @@ OLD_RUN = ROOT / "tests/golden/run_0.1.0"
             ["--model=vae", "--agreement_weight=5"],
             "--agreement_weight=5.0: --model=vae doesn't use",
         ),
+        (["--precision=int8"], "--precision: --mode=train doesn't use it. What does: .*convert"),
         (["--model=vae", "--agreement_weight=1"], "doesn't use it. Those that do: semisup"),
         (["--model=aae", "--labels=100"], "--labels=100: --model=aae learns from none"),
         (["--mode=export", f"--run_dir={OLD_RUN}"], "keras_aae 0.1.0 or older wrote this run"),
@@ -436,7 +436,7 @@ def test_runs_are_compared_on_one_page(finished, tmp_path):
     assert page.count("data:image/png;base64,") == 2 * len(shown) + 1
     assert "http" not in page
     with pytest.raises(keras_aae.UserError, match="nowhere: expected the directory of a run"):
-        comparison.compare([str(tmp_path / "nowhere")], run_directory.RunDirectory(tmp_path))
+        comparison.render([str(tmp_path / "nowhere")])
 
 
 def test_features_with_convolutions_are_refused(tmp_path):

@@ -53,7 +53,15 @@ class Evaluator:
             model that predicts them; `style_sample` [N, size], drawn from q(z|x);
             `reconstruction` like x, float32, images in [0, 1]; and
             `squared_error` [N], the mean over the normalised pixels or features of each example.
+
+        Raises:
+            ValueError: the examples have another dtype, like images as floats.
         """
+        expected = self.model.example_spec.dtype.as_numpy_dtype
+        if split.x.dtype != expected:
+            raise ValueError(
+                f"Expected examples of dtype {expected.__name__}. Received: {split.x.dtype}"
+            )
         starts = range(0, len(split.x), _BATCH)
         parts = [split.take(slice(start, start + _BATCH)) for start in starts]
         batches = [

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
 import inspect
+import os
 import random
 from typing import Any
 
@@ -163,7 +164,13 @@ class Autoencoder(trainer.Trainer):
                 f"it one. Received: prior={prior}"
             )
         serialize = keras.saving.serialize_keras_object
-        return {name: serialize(value) for name, value in self._arguments.items()}
+        arguments = {**self._arguments, "seed": self.seed}  # Also one that was drawn.
+        return {name: serialize(value) for name, value in arguments.items()}
+
+    def save(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
+        """As in Keras; a model that can't be saved leaves the file that is there as it is."""
+        self.get_config()
+        super().save(filepath, *args, **kwargs)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Autoencoder":

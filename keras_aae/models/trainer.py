@@ -91,6 +91,12 @@ class Trainer(keras.Model):
                     f"Expected compile() without {name}: the model brings its losses and its error "
                     f"rate. Received: {name}={value!r}"
                 )
+        if not isinstance(jit_compile, bool) and jit_compile != "auto":
+            raise ValueError(f"Expected jit_compile True, False or 'auto'. Received: {jit_compile}")
+        if not isinstance(steps_per_execution, int) or steps_per_execution < 1:
+            raise ValueError(
+                f"Expected steps_per_execution of 1 or more. Received: {steps_per_execution}"
+            )
         self._check_jit(jit_compile)
         super().compile(
             optimizer=optimizers_lib.get(optimizer),
@@ -194,18 +200,39 @@ class Trainer(keras.Model):
     def _checked_labels(self, y: Any, count: int) -> np.ndarray:
         """Labels as int32 [N]."""
         y = np.asarray(y)
+        if y.dtype.kind not in "biuf":
+            raise ValueError(f"Expected labels that are numbers. Received: dtype {y.dtype}")
         if y.ndim == 2 and y.shape[1] > 1:
-            y = np.where(y.any(axis=1), y.argmax(axis=1), splits.UNLABELLED)
+            y = self._from_one_hot(y)
         y = y.reshape(-1)
         if y.shape != (count,):
             raise ValueError(f"Expected {count} labels. Received: {y.shape}")
         most = self.num_classes - 1 if self.num_classes else np.iinfo(np.int32).max
-        if not np.array_equal(y, y.astype(np.int32)) or y.max(initial=0) > most:
+        if (
+            not np.array_equal(y, y.astype(np.int32))
+            or y.max(initial=0) > most
+            or y.min(initial=0) < splits.UNLABELLED
+        ):
             raise ValueError(
                 f"Expected integer labels from 0 to {most}, -1 where unknown. "
                 f"Received: {y.min()} to {y.max()}, dtype {y.dtype}"
             )
         return y.astype(np.int32)
+
+    def _from_one_hot(self, y: np.ndarray) -> np.ndarray:
+        """The labels of rows with a single one, or with zeros alone where they are unknown."""
+        fits = self.num_classes in (0, y.shape[1])
+        if not fits or not np.isin(y, (0, 1)).all() or y.sum(axis=1).max(initial=0) > 1:
+            raise ValueError(
+                f"Expected labels as integers, or one-hot of {self.num_classes or 'any'} classes. "
+                f"Received: shape {y.shape}, {y.min()} to {y.max()}"
+            )
+        return np.where(y.any(axis=1), y.argmax(axis=1), splits.UNLABELLED)
+
+    def predict_step(self, data: Any) -> tf.Tensor:
+        """The reconstruction of examples; labels with them reach a decoder that receives those."""
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return self(x) if y is None or isinstance(x, (tuple, list)) else self(x, y)
 
     def _unpack(self, data: Any, *, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         """Raw examples and int32 labels [B] of a batch in any of the forms that `fit` takes."""
@@ -213,6 +240,7 @@ class Trainer(keras.Model):
             x, y, weight = data["x"], data.get("y"), None
         else:
             x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, y = tf.convert_to_tensor(x), y if y is None else tf.convert_to_tensor(y)
         if weight is not None:
             raise ValueError("Expected no sample weights: the phases don't weigh examples")
         if tuple(x.shape[1:]) != self.example_shape:
@@ -227,6 +255,7 @@ class Trainer(keras.Model):
                 )
             return x, tf.fill([tf.shape(x)[0]], splits.UNLABELLED)
         if y.shape.rank == 2 and y.shape[1] != 1:
+            y = tf.cast(y, tf.float32)
             some = tf.reduce_any(y != 0, axis=1)
             y = tf.where(some, tf.argmax(y, axis=1), splits.UNLABELLED)
         return x, tf.cast(tf.reshape(y, [-1]), tf.int32)
@@ -234,11 +263,14 @@ class Trainer(keras.Model):
     # Steps
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One step on a replica's minibatch; returns the running mean of each loss."""
+        """One step on a replica's minibatch; returns the running mean of each of its losses."""
         x, y = self._unpack(data, training=True)
         context = tf.distribute.get_replica_context()
         seeds = seeds_lib.Seeds(self.seed, self.step, context.replica_id_in_sync_group)
         self.update_rule(self, self.with_views(phases_lib.Batch(self.normalize(x), y, seeds)))
+        return self._running_means()
+
+    def _running_means(self) -> dict[str, tf.Tensor]:
         return {name: tracker.result() for name, tracker in self._trackers.items()}
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
@@ -251,10 +283,21 @@ class Trainer(keras.Model):
         batch = phases_lib.Batch(self.normalize(x), y, seeds, training=False)
         code = self.training_code(batch)
         measured = [phase for phase in self.phases if phase.measured]
-        self._track(measured, self._phase_losses(measured, batch, code), weight=tf.shape(y)[0])
-        results = {phase.name: self._trackers[phase.name].result() for phase in measured}
+        count = tf.shape(y)[0]
+        # A replica may get none of the last examples, of which there is no mean.
+        values = [
+            tf.where(count > 0, value, 0.0) for value in self._phase_losses(measured, batch, code)
+        ]
+        self._track(measured, values, weight=count)
         if self._error_rate:
             self._error_rate.update_state(y, self.probabilities(code))
+        return self._measured()
+
+    def _measured(self) -> dict[str, tf.Tensor]:
+        """What was measured since the last reset."""
+        names = dict.fromkeys(phase.name for phase in self.phases if phase.measured)
+        results = {name: self._trackers[name].result() for name in names}
+        if self._error_rate:
             results[self._error_rate.name] = self._error_rate.result()
         return results
 
@@ -322,28 +365,38 @@ class Trainer(keras.Model):
     def make_train_function(self, force: bool = False) -> Callable:
         """As in Keras, and after each step the counter and the averaged weights move on."""
         if self.train_function is None or force:
-            self.train_function = self._function(self.train_step, self._finish_step)
+            self.train_function = self._function(
+                self.train_step, self._running_means, self._finish_step
+            )
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Callable:
         """As in Keras."""
         if self.test_function is None or force:
-            self.test_function = self._function(self.test_step, lambda: None)
+            self.test_function = self._function(self.test_step, self._measured)
         return self.test_function
 
-    def _function(self, step: Callable, finish: Callable[[], None]) -> Callable:
+    def _function(
+        self, step: Callable, read: Callable, finish: Callable[[], None] = lambda: None
+    ) -> Callable:
         """A function of an iterator that takes `steps_per_execution` steps.
 
         Keras's own reduces along an axis that scalars lack, which fails with several workers
         (keras#20585).
+
+        Args:
+            step: Takes a step on a replica.
+            read: Gives the metrics, which are then those of all replicas' examples.
+            finish: Is called after each step.
         """
         strategy = self.distribute_strategy
         on_replica = tf.function(step, jit_compile=True) if self.jit_compile else step
 
         def one(data: Any) -> dict[str, tf.Tensor]:
-            logs = strategy.run(on_replica, args=(data,))
+            strategy.run(on_replica, args=(data,))
             finish()
-            return {name: strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
+            with strategy.scope():
+                return read()
 
         def function(iterator: Any) -> dict[str, tf.Tensor]:
             logs = one(next(iterator))

@@ -1,7 +1,6 @@
 """Finished runs side by side, as the paper shows the AAE beside the VAE (section 2.1): one page."""
 
 from collections.abc import Mapping
-import pathlib
 from typing import Any
 
 from keras_aae import errors
@@ -15,15 +14,11 @@ _SHOWN = (
 _NUMBERS = ("steps", "train_seconds", "validation", "test", "prior_match", "style_probe")
 
 
-def compare(runs: list[str], output: run_directory.RunDirectory) -> pathlib.Path:
-    """Writes `comparison.html`: the numbers of the runs as a table, and their figures in rows.
+def render(runs: list[str]) -> str:
+    """The page as HTML: the numbers of the runs as a table, and their figures in rows.
 
     Args:
         runs: The directories of the finished runs, in the order to show them; at least one.
-        output: The directory to write the page to.
-
-    Returns:
-        The path of the page.
 
     Raises:
         UserError: one of them holds no finished run, another version wrote it, or its results are
@@ -35,14 +30,12 @@ def compare(runs: list[str], output: run_directory.RunDirectory) -> pathlib.Path
     keys = dict.fromkeys(key for row in rows for key in row)
     pictures = [directory.read_figures(list(_SHOWN)) for directory in directories]
     images = {name: [found.get(name) for found in pictures] for name in _SHOWN}
-    page = report.template("comparison.html.jinja").render(
+    return report.template("comparison.html.jinja").render(
         names=[found["name"] for found in results],
         table={key: [row.get(key) for row in rows] for key in keys},
         figures={name: row for name, row in images.items() if any(row)},
         captions=report.CAPTIONS,
     )
-    output.write("comparison.html", page)
-    return output.path / "comparison.html"
 
 
 def _results(directory: run_directory.RunDirectory) -> dict[str, Any]:
