@@ -42,7 +42,8 @@ def _lines(given: argparse.Namespace) -> Iterator[str]:
     model = litert.Model(given.model)
     if model.use not in ("classify", "cluster") or len(model.inputs.get("image", ())) != 4:
         raise errors.UserError(
-            f"{given.model}: expected a classify or cluster file for images. Received: {model.use}"
+            f"{given.model}: expected a classify or cluster file for images. Received: {model.use} "
+            f"of {', '.join(model.inputs)}"
         )
     predicted = "class" if model.use == "classify" else "cluster"
     known = _class_names(pathlib.Path(given.model).with_name("classes.txt"))

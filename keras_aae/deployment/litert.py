@@ -21,7 +21,7 @@ class Model:
 
     Attributes:
         use: The name of its signature.
-        inputs: The shape of each input; its first axis is the batch, of any size from 1.
+        inputs: The shape of each input by name; -1 stands for the batch, of any size from 1.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -31,8 +31,8 @@ class Model:
             loaded = interpreter.Interpreter(model_content=content, num_threads=1)
             signatures = loaded.get_signature_list()
         except (OSError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:120]
-            raise errors.UserError(f"{path}: not a readable .tflite model ({reason})") from error
+            why = reading.reason(error)
+            raise errors.UserError(f"{path}: not a readable .tflite model ({why})") from error
         if len(signatures) != 1:
             raise errors.UserError(
                 f"{path}: expected a model of one signature. Received: {sorted(signatures)}"
@@ -45,5 +45,5 @@ class Model:
         }
 
     def __call__(self, **inputs: np.ndarray) -> Mapping[str, np.ndarray]:
-        """The outputs by name for inputs [B, ...] by name."""
+        """The outputs by name, [B, ...], for inputs by name, [B, ...] of the signature's dtypes."""
         return self._run(**inputs)

@@ -48,7 +48,7 @@ _IMPORTS = json.dumps(
 
 
 def runtime(cache: pathlib.Path | None = None) -> pathlib.Path:
-    """The folder of the runtime's packages, which npm installs the first time.
+    """The folder of LiteRT's npm packages, which npm installs the first time.
 
     Args:
         cache: Where it is kept. Default: `keras_aae` in the user's folder of caches.
@@ -184,17 +184,12 @@ def _describe(
 
 
 def _choice(evaluator: evaluation.Evaluator, dataset: data.Dataset) -> dict[str, Any] | None:
-    """The classes or clusters that one may choose from; None of models without either."""
+    """The classes or clusters to choose from; None without a discrete latent variable."""
     latent = evaluator.model.categorical
     if not latent:
         return None
-    names = list(dataset.classes)
-    if latent.name == "cluster":
-        found = evaluator.cluster_names(dataset.validation)
-        names = [
-            f"{index}: {dataset.classes[name]}" if name >= 0 else f"{index}"
-            for index, name in enumerate(found)
-        ]
+    clusters = latent.name == "cluster"
+    names = evaluator.cluster_titles(dataset) if clusters else list(dataset.classes)
     return {"name": latent.name, "part": latent.part, "names": names}
 
 

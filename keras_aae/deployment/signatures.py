@@ -21,7 +21,11 @@ class Signature(NamedTuple):
 
 
 def of(model: autoencoder.Autoencoder, *, empty_batches: bool = True) -> dict[str, Signature]:
-    """The signatures of a model; what takes uint8 images is there for floats in [0, 1] as well.
+    """The signatures of a model by name.
+
+    There are `encode`, `decode`, `reconstruct` and `generate`; `transfer` where there is a discrete
+    latent variable; `classify` or `cluster` where that is predicted. Each that takes uint8 images
+    has a twin `<name>_float` for float32 in [0, 1].
 
     Args:
         model: The model.
@@ -46,7 +50,7 @@ def of(model: autoencoder.Autoencoder, *, empty_batches: bool = True) -> dict[st
 
 
 def default(model: autoencoder.Autoencoder) -> str:
-    """The signature that says most of an example: `classify`, `cluster` or `encode`."""
+    """The signature that `serving_default` repeats: `classify`, `cluster` or `encode`."""
     return {"class": "classify", "cluster": "cluster", None: "encode"}[model.prediction]
 
 

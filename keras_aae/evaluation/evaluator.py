@@ -105,6 +105,14 @@ class Evaluator:
         """The class that each cluster stands for, int [clusters]; see `majority_labels`."""
         return self._names(self.predict(split), split)
 
+    def cluster_titles(self, dataset: data.Dataset) -> list[str]:
+        """Each cluster's number, and the class of the validation examples that it stands for."""
+        names = [
+            f": {dataset.classes[index]}" if index >= 0 else ""
+            for index in self.cluster_names(dataset.validation)
+        ]
+        return [f"{number}{name}" for number, name in enumerate(names)]
+
     def _names(self, predictions: Mapping[str, np.ndarray], split: data.Split) -> np.ndarray:
         known = split.y != data.UNLABELLED
         count = self.model.num_predicted

@@ -150,11 +150,9 @@ def _clusters(
     for cluster in range(count):
         shown = held_out.take(clusters == cluster).spread(_MEMBERS).x
         members[cluster, : len(shown)] = images_lib.scaled(shown)
-    found = evaluator.cluster_names(dataset.validation)
-    names = [dataset.classes[name] if name >= 0 else "-" for name in found]
     return figures.image_grid(
         np.concatenate([heads[:, None], members], axis=1),
-        rows=[f"{index}: {name}" for index, name in enumerate(names)],
+        rows=evaluator.cluster_titles(dataset),
         columns=["head", *[""] * _MEMBERS],
     )
 
