@@ -564,3 +564,8 @@ def test_a_drawn_seed_is_kept(tmp_path):
 def test_compile_refuses_what_it_does_not_honour(arguments):
     with pytest.raises(ValueError, match="Expected "):
         make("aae").compile(**arguments)
+
+
+def test_a_ratio_to_a_learning_rate_of_zero_is_refused():
+    with pytest.raises(ValueError, match="Expected a learning rate above 0"):
+        make("aae").compile(keras.optimizers.Adam(0.0), keras.optimizers.Adam(1e-4))

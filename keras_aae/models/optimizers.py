@@ -87,13 +87,21 @@ def _copy(
     inner = _inner(copied)
     config = inner.get_config()
     if not (_has_schedule(inner) or _has_schedule(_inner(leader))):
-        rate = _rate(leader)
-        ratio = _rate(inner) / rate if rate else 1.0
-        config["learning_rate"] = _Following(leader, ratio)
+        config["learning_rate"] = _Following(leader, _ratio(inner, leader))
     made = type(inner).from_config(config)
     if isinstance(leader, keras.optimizers.LossScaleOptimizer):
         return keras.optimizers.LossScaleOptimizer(made)
     return made
+
+
+def _ratio(optimizer: keras.optimizers.Optimizer, leader: keras.optimizers.Optimizer) -> float:
+    rate, of_leader = _rate(optimizer), _rate(leader)
+    if rate and not of_leader:
+        raise ValueError(
+            "Expected a learning rate above 0: that of the adversarial optimizer keeps its ratio "
+            f"to it. Received: 0, and {rate:g} for the adversarial optimizer"
+        )
+    return rate / of_leader if of_leader else 1.0
 
 
 def _rate(optimizer: keras.optimizers.Optimizer) -> float:
