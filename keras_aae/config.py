@@ -408,7 +408,7 @@ class Config:
 
     def _flags(self, all_of_them: bool = True) -> list[str]:
         """The settings that the model uses as flags, or those that are not the default."""
-        unsaid = {"mode", "runs", "run_dir", *unused(self.model)}
+        unsaid = {"mode", "run_dir", *_ONLY_IN, *unused(self.model)}
         own = _own_defaults(self.model)
         return [
             f"--{field.name}={getattr(self, field.name)}"
