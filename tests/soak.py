@@ -34,7 +34,7 @@ def train(minutes, folder):
         time.sleep(6 * minutes)
         assert process.poll() is None, "the training ended"
         print(
-            f"training, {part * minutes / 10:.0f} minutes: {megabytes(process.pid):.0f} MB",
+            f"training, {part * minutes / 10:.1f} minutes: {megabytes(process.pid):.0f} MB",
             flush=True,
         )
     process.send_signal(signal.SIGTERM)
