@@ -75,7 +75,7 @@ class Dataset(NamedTuple):
         return Dataset(train, validation, test, self.classes)
 
     def digest(self) -> str:
-        """What tells the data from any other: a digest of all examples, labels and class names."""
+        """The identity of the data: a digest of all examples, labels and class names."""
         arrays = [values for split in self[:3] for values in split]
         described = [f"{values.dtype.str} {values.shape}" for values in arrays]
         digests = [files.digest(np.ascontiguousarray(values).data) for values in arrays]

@@ -42,7 +42,7 @@ def export(
         base_path: The model's folder, which holds a folder for each version.
         about: What to say of the model in its card beside its signatures, as JSON takes it: how it
             was trained, its numbers.
-        run: What tells the model's run from others. Where a version of this run and step is there,
+        run: The identity of the model's run. Where a version of this run and step is there,
             as after an export that was killed at its end, that is taken for it.
 
     Returns:

@@ -33,7 +33,7 @@ _WEB = pathlib.Path(__file__).parent / "web"
 _TEMPLATES = {"index.html": "explorer.html.jinja", "explorer.css": "explorer.css.jinja"}
 _EXAMPLES = 24
 _POINTS = 1500  # Held-out codes on the map.
-_SAMPLES = 5000  # Of the prior, to tell its extent and its contours.
+_SAMPLES = 5000  # Of the prior, for its extent and its contours.
 # Of the runtime's builds only those that take neither threads nor experimental browsers.
 _BUILDS = ("litert_wasm_internal", "litert_wasm_compat_internal")
 # Where scripts find what they import by name: the only script within the page, allowed by its hash.

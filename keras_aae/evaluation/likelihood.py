@@ -97,7 +97,7 @@ class Window:
         self._norms = x.shape[1] * np.log(np.array(bandwidths) * np.sqrt(2 * np.pi))
 
     def digest(self) -> str:
-        """What tells the points and bandwidths from any others."""
+        """The identity of the points and bandwidths."""
         parts = [*(rows.numpy() for rows in self._rows), np.array(self._scales)]
         return files.digest(b"".join(part.tobytes() for part in parts))
 

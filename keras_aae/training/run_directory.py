@@ -80,7 +80,7 @@ class RunDirectory:
 
     @property
     def id(self) -> str:
-        """What tells the run from any other."""
+        """The identity of the run, 32 hexadecimal digits drawn when it began."""
         return self._read_run()["id"]
 
     def _read_run(self) -> dict:
