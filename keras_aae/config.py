@@ -6,18 +6,15 @@ flagfile. This module imports no TensorFlow, so a mistake in a flag is answered 
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-from collections.abc import Sequence
 import dataclasses
 import functools
-import math
 import os
-import re
 import shlex
 from typing import Any
 
 from keras_aae import errors
+from keras_aae import fields
 from keras_aae import models
-from keras_aae import plain_text
 from keras_aae.models import defaults
 
 ON_A_RUN = ("evaluate", "export", "convert")  # Modes that go on with a finished run.
@@ -35,42 +32,12 @@ _ONLY_IN = {"runs": "compare", "version": "promote", "precision": "convert"}  # 
 _MODEL_SETTINGS = frozenset().union(*(each.settings for each in models.VARIANTS.values()))
 
 
-def _setting(
-    default: Any,
-    help: str,
-    *,
-    group: str,
-    brief: bool = False,
-    choices: Sequence[str] | None = None,
-    low: float | None = None,
-    high: float | None = None,
-    pattern: str | None = None,
-) -> Any:
-    """A field with its help text and its check.
-
-    Args:
-        default: The value when the flag is not given; None where it depends on the model or data.
-        help: What the setting means; its first sentence stands in the short help.
-        group: The group that `--help` shows it in.
-        brief: Whether it is in the short help.
-        choices: The values allowed, or None.
-        low: The smallest number allowed, or None.
-        high: The largest number allowed, or None.
-        pattern: A regular expression that the whole string must match, or None.
-    """
-    metadata = {
-        **{"help": help, "group": group, "brief": brief, "choices": choices},
-        **{"low": low, "high": high, "pattern": pattern},
-    }
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-_run = functools.partial(_setting, group="Run")
-_data = functools.partial(_setting, group="Data")
-_model = functools.partial(_setting, group="Model")
-_loss = functools.partial(_setting, group="Losses")
-_training = functools.partial(_setting, group="Training")
-_results = functools.partial(_setting, group="Results and serving")
+_run = functools.partial(fields.setting, group="Run")
+_data = functools.partial(fields.setting, group="Data")
+_model = functools.partial(fields.setting, group="Model")
+_loss = functools.partial(fields.setting, group="Losses")
+_training = functools.partial(fields.setting, group="Training")
+_results = functools.partial(fields.setting, group="Results and serving")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -323,7 +290,7 @@ class Config:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check(field, getattr(self, field.name))
+            fields.check(field, getattr(self, field.name))
         for name, default in _own_defaults(self.model).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, default)
@@ -433,12 +400,6 @@ def _own_defaults(model: str) -> dict[str, Any]:
     return {**usual, **models.VARIANTS[model].defaults}
 
 
-def flag_type(field: dataclasses.Field) -> type:
-    """The type of a setting: str, int or float."""
-    assert isinstance(field.type, type)
-    return field.type
-
-
 def unused(model: str) -> frozenset[str]:
     """The settings that a variant doesn't use."""
     variant = models.VARIANTS[model]
@@ -463,34 +424,3 @@ def not_used(name: str, value: Any, model: str) -> str:
     """The message for a setting that is given to a variant that doesn't use it."""
     users = ", ".join(each for each in models.NAMES if name not in unused(each))
     return f"--{name}={value}: --model={model} doesn't use it. Those that do: {users}"
-
-
-def _check(field: dataclasses.Field, value: Any) -> None:
-    """Raises a UserError where `value` is not allowed for the dataclass field."""
-    expected = _expected(field, value)
-    if expected:
-        raise errors.UserError(f"--{field.name}: expected {expected}. Received: {value!r}")
-
-
-def _expected(field: dataclasses.Field, value: Any) -> str:
-    """What was expected, in words, where `value` breaks the field's rule; else an empty string."""
-    rule = field.metadata
-    if value is None and field.default is None:
-        return ""
-    kind = flag_type(field)
-    types: Any = (int, float) if kind is float else kind
-    if not isinstance(value, types) or isinstance(value, bool):
-        return f"a value of type {kind.__name__}"
-    if rule["choices"] and value not in rule["choices"]:
-        return "one of " + ", ".join(rule["choices"])
-    if rule["pattern"] and not re.fullmatch(rule["pattern"], value):
-        return f"text like {rule['pattern']}"
-    if kind is str:
-        return "" if plain_text.is_plain(value) else "plain text on one line, in UTF-8"
-    if not math.isfinite(value):
-        return "a finite number"
-    if rule["low"] is not None and value < rule["low"]:
-        return f"at least {rule['low']}"
-    if rule["high"] is not None and value > rule["high"]:
-        return f"at most {rule['high']}"
-    return ""

@@ -18,6 +18,7 @@ from absl import logging
 
 from keras_aae import config as config_lib
 from keras_aae import errors
+from keras_aae import fields
 from keras_aae import flagfiles
 from keras_aae import interrupts
 from keras_aae import version
@@ -39,7 +40,7 @@ _SMOKE = (
 def define_flags(values: flags.FlagValues) -> None:
     """Defines a flag for each setting of `config.Config`, and `--smoke`."""
     for field in _FIELDS:
-        define = _DEFINE[config_lib.flag_type(field)]
+        define = _DEFINE[fields.flag_type(field)]
         define(field.name, field.default, _help(field), flag_values=values)
     flags.DEFINE_boolean("smoke", False, _SMOKE, flag_values=values)
 
