@@ -569,3 +569,22 @@ def test_compile_refuses_what_it_does_not_honour(arguments):
 def test_a_ratio_to_a_learning_rate_of_zero_is_refused():
     with pytest.raises(ValueError, match="Expected a learning rate above 0"):
         make("aae").compile(keras.optimizers.Adam(0.0), keras.optimizers.Adam(1e-4))
+
+
+@pytest.mark.parametrize("name", ["semisup", "supervised", "label_informed"])
+@pytest.mark.parametrize("wrong", [3, -2, 0.5])
+def test_a_data_set_s_wrong_labels_are_refused_in_training_and_evaluation(name, wrong):
+    x, y = bars(4)
+    dataset = tf.data.Dataset.from_tensors((x, np.array([wrong, *y[1:]], type(wrong))))
+    model = make(name)
+    model.compile(run_eagerly=True)
+    for use in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match="integer labels from 0 to 2"):
+            use(dataset, verbose=0)
+
+
+def test_wrong_labels_are_refused_inside_the_compiled_step():
+    x, y = bars(4)
+    model = compiled("supervised")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="integer labels from 0 to 2"):
+        model.fit(tf.data.Dataset.from_tensors((x, y + 1)), verbose=0)

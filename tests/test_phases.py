@@ -44,7 +44,8 @@ def test_the_objective_is_the_weighted_sum_of_the_phases():
     values = [float(tf.reduce_mean(each.loss(model, batch, code))) for each in trained]
     weights = {"reconstruction": 3, "generation": 2, "classification": 5, "agreement": 7}
     expected = sum(weights[each.name] * value for each, value in zip(trained, values, strict=True))
-    assert float(model.objective(trained, batch, code)) == pytest.approx(expected, rel=1e-5)
+    objective = model.update_rule.objective(model, "autoencoder", batch, code)
+    assert float(objective) == pytest.approx(expected, rel=1e-5)
     # What is logged is without weights, and the sum over the class and the style.
     generation = sum(
         v for each, v in zip(trained, values, strict=True) if each.name == "generation"

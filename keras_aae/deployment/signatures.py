@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from keras_aae.models import autoencoder
+from keras_aae.models import batches
 
 
 class Signature(NamedTuple):
@@ -44,7 +45,7 @@ def of(model: autoencoder.Autoencoder, *, empty_batches: bool = True) -> dict[st
     if not empty_batches:
         return signatures
     return {
-        name: Signature(autoencoder.never_empty(function), inputs)
+        name: Signature(batches.never_empty(function), inputs)
         for name, (function, inputs) in signatures.items()
     }
 

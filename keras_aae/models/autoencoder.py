@@ -15,15 +15,15 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_aae import streams
+from keras_aae.models import batches
 from keras_aae.models import defaults
+from keras_aae.models import labels as labels_lib
 from keras_aae.models import latents as latents_lib
 from keras_aae.models import networks
 from keras_aae.models import observation as observation_lib
 from keras_aae.models import phases as phases_lib
 from keras_aae.models import seeds as seeds_lib
 from keras_aae.models import trainer
-
-_BATCH = 500  # Examples at a time where many are asked for.
 
 
 class Autoencoder(trainer.Trainer):
@@ -113,8 +113,8 @@ class Autoencoder(trainer.Trainer):
         with _dtype_policy(self.dtype_policy):
             self._build_networks(representation, average)
             self._start((*phases, *extra_phases), update_rule, average)
-        self._encode_batch = tf.function(never_empty(self._encode), reduce_retracing=True)
-        self._decode_batch = tf.function(never_empty(self._decode), reduce_retracing=True)
+        self._encode_batch = tf.function(batches.never_empty(self._encode), reduce_retracing=True)
+        self._decode_batch = tf.function(batches.never_empty(self._decode), reduce_retracing=True)
         self.built = True
 
     def _build_networks(
@@ -310,7 +310,7 @@ class Autoencoder(trainer.Trainer):
             )
         if seeds or not tf.executing_eagerly():
             return self._encode(x, seeds)
-        return _in_batches(lambda part: self._encode_batch(part), self.normalize, x)
+        return batches.in_parts(lambda part: self._encode_batch(part), self.normalize, x)
 
     def _encode(self, x: tf.Tensor, seeds: seeds_lib.Seeds | None = None) -> latents_lib.Code:
         code = self._infer(self.averaged_encoder, self.normalize(x), seeds, training=False)
@@ -331,7 +331,7 @@ class Autoencoder(trainer.Trainer):
         inputs = self.decoder_input(code)
         if not tf.executing_eagerly():
             return self._decode(inputs)
-        return _in_batches(lambda part: self._decode_batch(part), tf.identity, inputs)
+        return batches.in_parts(lambda part: self._decode_batch(part), tf.identity, inputs)
 
     def _decode(self, inputs: tf.Tensor) -> tf.Tensor:
         output = self.averaged_decoder(inputs, training=False)
@@ -429,7 +429,8 @@ class Autoencoder(trainer.Trainer):
         """The part of a code that stands for classes or clusters, checked to be in range."""
         if not self.categorical:
             raise ValueError(f"{type(self).__name__} has neither classes nor clusters to choose")
-        return self.categorical.one_hot(_in_range(self.categorical, values))
+        chosen = labels_lib.in_range(values, self.categorical.size, self.categorical.name)
+        return self.categorical.one_hot(chosen)
 
     def call(self, x: Any, labels: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """The reconstruction of raw examples, which is what `predict` gives.
@@ -447,7 +448,7 @@ class Autoencoder(trainer.Trainer):
         if isinstance(x, (tuple, list)):
             x, labels = x
         if labels is not None and isinstance(self.categorical, latents_lib.Label):
-            labels = _in_range(self.categorical, labels)
+            labels = labels_lib.in_range(labels, self.categorical.size, self.categorical.name)
         return self.decode(self.encode(x) | self.label_code(labels))
 
     @property
@@ -456,23 +457,6 @@ class Autoencoder(trainer.Trainer):
         return tf.TensorSpec(
             (None, *self.example_shape), self.observation.dtype, name=self.observation.name
         )
-
-
-def never_empty(function: Callable) -> Callable:
-    """A function of tensors with a row for each example, which then takes no rows at all, too.
-
-    In their place it gets a row of zeros, and what it makes of that is dropped: TensorFlow's
-    convolution by oneDNN gives an empty batch the shape of its input.
-    """
-
-    def wrapped(*inputs: tf.Tensor) -> Any:
-        count = tf.shape(inputs[0])[0]
-        missing = tf.cast(count == 0, tf.int32)
-        # A pad would do, but TensorFlow Lite has none for bytes.
-        filled = [tf.concat([x, tf.zeros([missing, *x.shape[1:]], x.dtype)], 0) for x in inputs]
-        return tf.nest.map_structure(lambda output: output[:count], function(*filled))
-
-    return wrapped
 
 
 def _decoder(
@@ -488,30 +472,6 @@ def _decoder(
     code = keras.Input((size,))
     x = representation()(code)
     return keras.Model(code, family.decoder(x.shape[-1], shape)(x), name="decoder")
-
-
-def _in_range(categorical: latents_lib.Categorical, values: tf.Tensor | np.ndarray) -> tf.Tensor:
-    """Classes or clusters, integer [B], checked to be those of a discrete latent variable."""
-    values = tf.convert_to_tensor(values)
-    fits = tf.reduce_all((values >= 0) & (values < categorical.size))
-    message = f"Expected each {categorical.name} from 0 to {categorical.size - 1}. Received:"
-    if tf.executing_eagerly():
-        if not fits:
-            raise ValueError(f"{message} {values.numpy().tolist()}")
-        return values
-    received = [tf.reduce_min(values), "to", tf.reduce_max(values)]
-    with tf.control_dependencies([tf.debugging.Assert(fits, [message, *received])]):
-        return tf.identity(values)
-
-
-def _in_batches(function: Callable, check: Callable, x: tf.Tensor | np.ndarray) -> Any:
-    """A compiled function of any number of rows, some at a time; `check` sees them first."""
-    parts = []
-    for start in range(0, max(len(x), 1), _BATCH):
-        rows = tf.convert_to_tensor(x[start : start + _BATCH])
-        check(rows)
-        parts.append(function(rows))
-    return tf.nest.map_structure(lambda *values: tf.concat(values, axis=0), *parts)
 
 
 @contextlib.contextmanager

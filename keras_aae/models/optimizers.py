@@ -1,7 +1,5 @@
 """The optimizers of a model's steps, which follow the learning rate of one of them."""
 
-from collections.abc import Iterable
-
 import keras
 import tensorflow as tf
 
@@ -39,19 +37,8 @@ def for_steps(
             made[name] = _copy(adversarial if is_adversarial else optimizer, optimizer)
         else:
             made[name] = optimizer
-        made[name].build(variables(phases, model))
+        made[name].build(phases_lib.variables(phases, model))
     return made
-
-
-def variables(phases: Iterable[phases_lib.Phase], model: phases_lib.Model) -> list[keras.Variable]:
-    """The variables that phases train, without repeats and in order."""
-    found = {
-        id(variable): variable
-        for phase in phases
-        for network in phase.networks(model)
-        for variable in network.trainable_variables
-    }
-    return list(found.values())
 
 
 def pattern(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:

@@ -6,6 +6,7 @@ as `extra_phases`.
 """
 
 import abc
+from collections.abc import Sequence
 import math
 from typing import NamedTuple
 from typing import Protocol
@@ -100,6 +101,17 @@ class Phase(abc.ABC):
             batch: The minibatch.
             code: Its code.
         """
+
+
+def variables(phases: Sequence[Phase], model: Model) -> list[keras.Variable]:
+    """The variables that phases train, without repeats and in order."""
+    found = {
+        id(variable): variable
+        for phase in phases
+        for network in phase.networks(model)
+        for variable in network.trainable_variables
+    }
+    return list(found.values())
 
 
 class Reconstruction(Phase):

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_aae.data import batching
 from keras_aae.data import splits
+from keras_aae.models import labels as labels_lib
 from keras_aae.models import latents
 from keras_aae.models import metrics as metrics_lib
 from keras_aae.models import optimizers as optimizers_lib
@@ -184,7 +185,7 @@ class Trainer(keras.Model):
                 f"steps_per_execution={self.steps_per_execution}. Received: {steps}"
             )
         if isinstance(x, np.ndarray) and y is not None:
-            y = self._checked_labels(y, len(x))
+            y = labels_lib.of_array(y, len(x), self.num_classes)
         return super().fit(x, y, *args, **kwargs)
 
     def _check_replicas(self, x: Any) -> None:
@@ -196,38 +197,6 @@ class Trainer(keras.Model):
                 "strategy.distribute_datasets_from_function gives. Keras would cut each batch in "
                 f"parts as it comes. Received: {type(x).__name__}"
             )
-
-    def _checked_labels(self, y: Any, count: int) -> np.ndarray:
-        """Labels as int32 [N]."""
-        y = np.asarray(y)
-        if y.dtype.kind not in "biuf":
-            raise ValueError(f"Expected labels that are numbers. Received: dtype {y.dtype}")
-        if y.ndim == 2 and y.shape[1] > 1:
-            y = self._from_one_hot(y)
-        y = y.reshape(-1)
-        if y.shape != (count,):
-            raise ValueError(f"Expected {count} labels. Received: {y.shape}")
-        most = self.num_classes - 1 if self.num_classes else np.iinfo(np.int32).max
-        if (
-            not np.array_equal(y, y.astype(np.int32))
-            or y.max(initial=0) > most
-            or y.min(initial=0) < splits.UNLABELLED
-        ):
-            raise ValueError(
-                f"Expected integer labels from 0 to {most}, -1 where unknown. "
-                f"Received: {y.min()} to {y.max()}, dtype {y.dtype}"
-            )
-        return y.astype(np.int32)
-
-    def _from_one_hot(self, y: np.ndarray) -> np.ndarray:
-        """The labels of rows with a single one, or with zeros alone where they are unknown."""
-        fits = self.num_classes in (0, y.shape[1])
-        if not fits or not np.isin(y, (0, 1)).all() or y.sum(axis=1).max(initial=0) > 1:
-            raise ValueError(
-                f"Expected labels as integers, or one-hot of {self.num_classes or 'any'} classes. "
-                f"Received: shape {y.shape}, {y.min()} to {y.max()}"
-            )
-        return np.where(y.any(axis=1), y.argmax(axis=1), splits.UNLABELLED)
 
     def predict_step(self, data: Any) -> tf.Tensor:
         """The reconstruction of examples; labels with them reach a decoder that receives those."""
@@ -254,11 +223,7 @@ class Trainer(keras.Model):
                     "Received: examples alone"
                 )
             return x, tf.fill([tf.shape(x)[0]], splits.UNLABELLED)
-        if y.shape.rank == 2 and y.shape[1] != 1:
-            y = tf.cast(y, tf.float32)
-            some = tf.reduce_any(y != 0, axis=1)
-            y = tf.where(some, tf.argmax(y, axis=1), splits.UNLABELLED)
-        return x, tf.cast(tf.reshape(y, [-1]), tf.int32)
+        return x, labels_lib.of_batch(y, self.num_classes)
 
     # Steps
 
@@ -282,13 +247,7 @@ class Trainer(keras.Model):
         seeds = seeds_lib.Seeds(self.seed, tf.constant(0)).within("evaluation")
         batch = phases_lib.Batch(self.normalize(x), y, seeds, training=False)
         code = self.training_code(batch)
-        measured = [phase for phase in self.phases if phase.measured]
-        count = tf.shape(y)[0]
-        # A replica may get none of the last examples, of which there is no mean.
-        values = [
-            tf.where(count > 0, value, 0.0) for value in self._phase_losses(measured, batch, code)
-        ]
-        self._track(measured, values, weight=count)
+        self.tracked_losses([phase for phase in self.phases if phase.measured], batch, code)
         if self._error_rate:
             self._error_rate.update_state(y, self.probabilities(code))
         return self._measured()
@@ -307,58 +266,28 @@ class Trainer(keras.Model):
         rate = getattr(self, "_error_rate", None)
         return [*getattr(self, "_trackers", {}).values(), *([rate] if rate else [])]
 
-    def _phase_losses(
-        self, phases: Sequence[phases_lib.Phase], batch: phases_lib.Batch, code: latents.Code
+    def tracked_losses(
+        self,
+        phases: Sequence[phases_lib.Phase],
+        batch: phases_lib.Batch,
+        code: latents.Code,
     ) -> list[tf.Tensor]:
-        """The mean loss of each phase."""
-        return [tf.reduce_mean(phase.loss(self, batch, code)) for phase in phases]
+        """The mean loss of each phase, which its running mean takes in.
 
-    def _track(
-        self,
-        phases: Sequence[phases_lib.Phase],
-        values: Sequence[tf.Tensor],
-        weight: tf.Tensor | None = None,
-    ) -> None:
-        """Adds losses to their running means, those of one name as their sum."""
-        sums: dict[str, tf.Tensor] = {}
-        for phase, value in zip(phases, values, strict=True):
-            sums[phase.name] = sums[phase.name] + value if phase.name in sums else value
-        for name, value in sums.items():
-            self._trackers[name].update_state(value, sample_weight=weight)
-
-    def objective(
-        self, phases: Sequence[phases_lib.Phase], batch: phases_lib.Batch, code: latents.Code
-    ) -> tf.Tensor:
-        """What an optimizer step minimises: the weighted sum of its phases' losses.
-
-        It is divided by the number of replicas, since optimizers add the gradients of all up.
+        Phases of one name have one running mean, of their sum.
         """
-        values = self._phase_losses(phases, batch, code)
-        self._track(phases, values)
-        total = sum(phase.weight * value for phase, value in zip(phases, values, strict=True))
-        return total / tf.distribute.get_strategy().num_replicas_in_sync
-
-    def scaled(self, step: str, objective: tf.Tensor) -> tf.Tensor:
-        """The objective of an optimizer step as its optimizer wants it: scaled for float16."""
-        return self.optimizers[step].scale_loss(objective)
-
-    def apply(
-        self,
-        step: str,
-        phases: Sequence[phases_lib.Phase],
-        tape: tf.GradientTape,
-        objective: tf.Tensor,
-    ) -> None:
-        """Takes an optimizer step on the networks that its phases train."""
-        variables = optimizers_lib.variables(phases, self)
-        gradients = tape.gradient(objective, variables)
-        # A loss need not reach every encoder output; tape.gradient can't give zeros for a mirrored
-        # variable by itself.
-        gradients = [
-            tf.zeros_like(variable) if gradient is None else gradient
-            for gradient, variable in zip(gradients, variables, strict=True)
-        ]
-        self.optimizers[step].apply(gradients, variables)
+        losses = [tf.reduce_mean(phase.loss(self, batch, code)) for phase in phases]
+        count = tf.shape(batch.y)[0]
+        if not batch.training:
+            # A replica may get none of the last examples, of which there is no mean.
+            losses = [tf.where(count > 0, loss, 0.0) for loss in losses]
+        sums: dict[str, tf.Tensor] = {}
+        for phase, loss in zip(phases, losses, strict=True):
+            sums[phase.name] = sums[phase.name] + loss if phase.name in sums else loss
+        for name, loss in sums.items():
+            weight = None if batch.training else count
+            self._trackers[name].update_state(loss, sample_weight=weight)
+        return losses
 
     # Compiled functions
 

@@ -4,6 +4,7 @@ import abc
 from collections.abc import Sequence
 from typing import Protocol
 
+import keras
 import tensorflow as tf
 
 from keras_aae.models import latents
@@ -14,26 +15,15 @@ class Model(phases_lib.Model, Protocol):
     """What update rules see of a model: a part of `trainer.Trainer`, where it is described."""
 
     phases: tuple[phases_lib.Phase, ...]
+    optimizers: dict[str, keras.optimizers.Optimizer]
 
     def training_code(self, batch: phases_lib.Batch) -> latents.Code:
         """The code of a batch."""
 
-    def objective(
+    def tracked_losses(
         self, phases: Sequence[phases_lib.Phase], batch: phases_lib.Batch, code: latents.Code
-    ) -> tf.Tensor:
-        """What an optimizer step minimises."""
-
-    def scaled(self, step: str, objective: tf.Tensor) -> tf.Tensor:
-        """The objective as the optimizer of a step wants it."""
-
-    def apply(
-        self,
-        step: str,
-        phases: Sequence[phases_lib.Phase],
-        tape: tf.GradientTape,
-        objective: tf.Tensor,
-    ) -> None:
-        """Takes an optimizer step."""
+    ) -> list[tf.Tensor]:
+        """The mean loss of each phase, which its running mean takes in."""
 
 
 class UpdateRule(abc.ABC):
@@ -58,6 +48,32 @@ class UpdateRule(abc.ABC):
     def __call__(self, model: Model, batch: phases_lib.Batch) -> None:
         """Trains a model on a minibatch."""
 
+    def objective(
+        self, model: Model, step: str, batch: phases_lib.Batch, code: latents.Code
+    ) -> tf.Tensor:
+        """What an optimizer step minimises: the weighted sum of its phases' losses.
+
+        It is divided by the number of replicas, since optimizers add the gradients of all up, and
+        scaled as the step's optimizer wants it for float16.
+        """
+        phases = self.steps(model)[step]
+        losses = model.tracked_losses(phases, batch, code)
+        total = sum(phase.weight * loss for phase, loss in zip(phases, losses, strict=True))
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return model.optimizers[step].scale_loss(total / replicas)
+
+    def apply(self, model: Model, step: str, tape: tf.GradientTape, objective: tf.Tensor) -> None:
+        """Takes an optimizer step on the networks that its phases train."""
+        variables = phases_lib.variables(self.steps(model)[step], model)
+        gradients = tape.gradient(objective, variables)
+        # A loss need not reach every encoder output; tape.gradient can't give zeros for a mirrored
+        # variable by itself.
+        gradients = [
+            tf.zeros_like(variable) if gradient is None else gradient
+            for gradient, variable in zip(gradients, variables, strict=True)
+        ]
+        model.optimizers[step].apply(gradients, variables)
+
 
 class JointUpdate(UpdateRule):
     """One pass of the encoder for all phases.
@@ -75,13 +91,13 @@ class JointUpdate(UpdateRule):
         return step == "adversary"
 
     def __call__(self, model: Model, batch: phases_lib.Batch) -> None:
-        steps = self.steps(model)
         with tf.GradientTape(persistent=True) as tape:
             code = model.training_code(batch)
-            objectives = {name: model.objective(own, batch, code) for name, own in steps.items()}
-            scaled = {name: model.scaled(name, value) for name, value in objectives.items()}
-        for name, own in steps.items():
-            model.apply(name, own, tape, scaled[name])
+            objectives = {
+                step: self.objective(model, step, batch, code) for step in self.steps(model)
+            }
+        for step, objective in objectives.items():
+            self.apply(model, step, tape, objective)
 
 
 class SequentialUpdate(UpdateRule):
@@ -94,12 +110,11 @@ class SequentialUpdate(UpdateRule):
         return any(phase.adversarial for phase in step_phases)
 
     def __call__(self, model: Model, batch: phases_lib.Batch) -> None:
-        for name, own in self.steps(model).items():
-            part = batch._replace(seeds=batch.seeds.within(name))
+        for step in self.steps(model):
+            part = batch._replace(seeds=batch.seeds.within(step))
             with tf.GradientTape() as tape:
-                objective = model.objective(own, part, model.training_code(part))
-                scaled = model.scaled(name, objective)
-            model.apply(name, own, tape, scaled)
+                objective = self.objective(model, step, part, model.training_code(part))
+            self.apply(model, step, tape, objective)
 
 
 _RULES = {"joint": JointUpdate, "sequential": SequentialUpdate}
