@@ -106,7 +106,8 @@ class Config:
         None,
         "How many training labels the model gets, as many of each class: a multiple of the number "
         "of classes. 0: none; -1: all. Default: "
-        f"{LABELS_PER_CLASS} of each class for models that learn from few, all for supervised, "
+        f"{LABELS_PER_CLASS} of each class, or as many as the smallest has, for models that learn "
+        "from few, all for supervised, "
         "none for the others.",
         brief=True,
         low=-1,

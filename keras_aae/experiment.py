@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 from matplotlib import figure as figure_lib
+import numpy as np
 
 from keras_aae import config as config_lib
 from keras_aae import data
@@ -100,7 +101,7 @@ def _train(config: config_lib.Config) -> dict:
         return finished
     model_base.check(pathlib.Path(config.export_dir), config.name)
     dataset = load_data(config)
-    _check_parzen(config, dataset)
+    _check_images(config, dataset)
     model = build_model(config, dataset)
     loop.minibatches(dataset, config).check(model.distribute_strategy.num_replicas_in_sync)
     # Only now, when all that can be refused was, does the run get its directory.
@@ -177,7 +178,7 @@ def _evaluate_again(config: config_lib.Config) -> dict:
     """Evaluates, draws and reports a run again from its last checkpoint; needs its data set."""
     directory = run_directory.RunDirectory(config.run_dir)
     dataset = load_data(config)
-    _check_parzen(config, dataset)
+    _check_images(config, dataset)
     model = build_model(config, dataset)
     with _at_work(config, directory, dataset):
         checkpoints = checkpoints_lib.Checkpoints(model, directory)
@@ -262,15 +263,29 @@ def load_data(config: config_lib.Config) -> data.Dataset:
             "them"
         )
     if labels is None:
-        few = config_lib.LABELS_PER_CLASS * len(raw.classes)
-        labels = {"none": 0, "few": few, "all": -1}[learns]
+        labels = {"none": 0, "few": _few(raw, config.validation), "all": -1}[learns]
     return splits.split(raw, labels=labels, validation=config.validation, seed=config.seed)
 
 
-def _check_parzen(config: config_lib.Config, dataset: data.Dataset) -> None:
+def _few(raw: sources.Raw, validation: float) -> int:
+    """The default number of labels: 10 of each class, or what the smallest has left to train on."""
+    counts = np.bincount(raw.y_train[raw.y_train >= 0], minlength=len(raw.classes))
+    left = (counts - np.round(validation * counts)).astype(int).min(initial=0)
+    return len(raw.classes) * int(np.clip(left, 1, config_lib.LABELS_PER_CLASS))
+
+
+def _check_images(config: config_lib.Config, dataset: data.Dataset) -> None:
+    """Raises a UserError where a setting wants images and the data set has features."""
     images = len(dataset.input_shape) == 3
     if config.parzen_samples and not (images and len(dataset.test.x)):
         raise errors.UserError("--parzen_samples: expected a data set of images with test images")
+    fields = {field.name: field for field in dataclasses.fields(config)}
+    for name in () if images else ("pixel_loss", "augment_shift"):
+        value = getattr(config, name)
+        if value not in (fields[name].default, 0):
+            raise errors.UserError(
+                f"--{name}={value}: --dataset={config.dataset} has feature vectors, not images"
+            )
 
 
 def build_model(config: config_lib.Config, dataset: data.Dataset) -> autoencoder.Autoencoder:

@@ -9,7 +9,9 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from keras_aae import config as config_lib
 from keras_aae import data
+from keras_aae import errors
 from keras_aae import experiment
 from keras_aae import flagfiles
 from keras_aae import launch
@@ -124,3 +126,23 @@ def test_the_papers_settings_are_those_of_its_appendix():
         "generation": 0.1,
         "classification": 0.9,
     }
+
+
+@pytest.mark.parametrize(("smallest", "given"), [(30, 30), (5, 12), (1, 3)])
+def test_the_default_labels_are_what_the_smallest_class_has(tmp_path, smallest, given):
+    """After a fifth of each class is held out: 4 of 5, and 1 of 1."""
+    (x, y), path = bars(90), tmp_path / "set.npz"
+    kept = (y != 2) | (np.cumsum(y == 2) <= smallest)
+    np.savez(path, x_train=x[kept], y_train=y[kept])
+    config = config_lib.Config(dataset=str(path), validation=0.2)
+    assert (experiment.load_data(config).train.y >= 0).sum() == given
+
+
+@pytest.mark.parametrize("setting", [{"pixel_loss": "squared_error"}, {"augment_shift": 3}])
+def test_settings_of_images_are_refused_for_features(tmp_path, monkeypatch, setting):
+    monkeypatch.chdir(tmp_path)
+    np.savez("x.npz", x_train=np.random.default_rng(0).normal(size=(50, 3)))
+    config = config_lib.Config(dataset="x.npz", model="aae", run_dir="run", **setting)
+    with pytest.raises(errors.UserError, match="has feature vectors, not images"):
+        experiment.run(config)
+    assert not (tmp_path / "run").exists()

@@ -588,3 +588,22 @@ def test_wrong_labels_are_refused_inside_the_compiled_step():
     model = compiled("supervised")
     with pytest.raises(tf.errors.InvalidArgumentError, match="integer labels from 0 to 2"):
         model.fit(tf.data.Dataset.from_tensors((x, y + 1)), verbose=0)
+
+
+def test_a_loss_scale_of_ones_own_comes_back(tmp_path):
+    x, y = bars(12)
+    scaling = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.Adam(1e-3), initial_scale=8.0, dynamic_growth_steps=3
+    )
+    model = make("semisup")
+    model.compile(scaling, run_eagerly=True)
+    model.fit(x, y, batch_size=12, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras_aae.load(tmp_path / "model.keras")
+    for name, optimizer in model.optimizers.items():
+        other = loaded.optimizers[name]
+        assert isinstance(other, keras.optimizers.LossScaleOptimizer)
+        assert (other.initial_scale, other.dynamic_growth_steps) == (8.0, 3)
+        assert int(other.iterations) == 1
+        for first, second in zip(optimizer.variables, other.variables, strict=True):
+            np.testing.assert_array_equal(first, second, err_msg=first.path)

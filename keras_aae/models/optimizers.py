@@ -47,7 +47,7 @@ def pattern(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer
     config = inner.get_config()
     if not _has_schedule(inner):
         config["learning_rate"] = _rate(inner)
-    return type(inner).from_config(config)
+    return _scaled_like(optimizer, type(inner).from_config(config))
 
 
 class _Following:
@@ -75,10 +75,18 @@ def _copy(
     config = inner.get_config()
     if not (_has_schedule(inner) or _has_schedule(_inner(leader))):
         config["learning_rate"] = _Following(leader, _ratio(inner, leader))
-    made = type(inner).from_config(config)
-    if isinstance(leader, keras.optimizers.LossScaleOptimizer):
-        return keras.optimizers.LossScaleOptimizer(made)
-    return made
+    return _scaled_like(leader, type(inner).from_config(config))
+
+
+def _scaled_like(
+    pattern: keras.optimizers.Optimizer, optimizer: keras.optimizers.Optimizer
+) -> keras.optimizers.Optimizer:
+    """The optimizer, which scales losses where the pattern does, and as that does."""
+    if not isinstance(pattern, keras.optimizers.LossScaleOptimizer):
+        return optimizer
+    config = pattern.get_config()
+    names = ("initial_scale", "dynamic_growth_steps", "name")
+    return keras.optimizers.LossScaleOptimizer(optimizer, **{name: config[name] for name in names})
 
 
 def _ratio(optimizer: keras.optimizers.Optimizer, leader: keras.optimizers.Optimizer) -> float:
