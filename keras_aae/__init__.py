@@ -43,9 +43,9 @@ def load(path: str | os.PathLike) -> Any:
 
     Raises:
         UserError: the run is not finished, another version wrote it, or the model is damaged.
-        ValueError: the file is damaged.
+        ValueError: there is no such file, or it is damaged.
     """
-    if os.path.isfile(path):
+    if os.path.isfile(path) or str(path).endswith(".keras"):
         return importlib.import_module("keras_aae.models").load(path)
     run_directory = importlib.import_module("keras_aae.training.run_directory")
     return run_directory.RunDirectory(path).load_model()

@@ -559,7 +559,12 @@ def test_a_drawn_seed_is_kept(tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"jit_compile": "yes"}, {"steps_per_execution": 0}, {"steps_per_execution": "auto"}],
+    [
+        {"optimizer": None},
+        {"jit_compile": "yes"},
+        {"steps_per_execution": 0},
+        {"steps_per_execution": "auto"},
+    ],
 )
 def test_compile_refuses_what_it_does_not_honour(arguments):
     with pytest.raises(ValueError, match="Expected "):
@@ -607,3 +612,19 @@ def test_a_loss_scale_of_ones_own_comes_back(tmp_path):
         assert int(other.iterations) == 1
         for first, second in zip(optimizer.variables, other.variables, strict=True):
             np.testing.assert_array_equal(first, second, err_msg=first.path)
+
+
+def test_compile_knows_no_other_argument():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
+        make("aae").compile(nonsense=1)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (), (None, None, 1), (0,), (2.5,)])
+def test_a_shape_that_is_no_example_s_is_refused(shape):
+    with pytest.raises(ValueError, match="Expected input_shape to be"):
+        models.get("aae")(shape)
+
+
+def test_a_model_s_file_that_is_not_there_is_named_as_that(tmp_path):
+    with pytest.raises(ValueError, match="not found"):
+        keras_aae.load(tmp_path / "gone.keras")

@@ -99,7 +99,7 @@ class Autoencoder(trainer.Trainer):
         super().__init__(**kwargs)
         if not 0 <= average < 1:
             raise ValueError(f"Expected 0 <= average < 1. Received: average={average}")
-        self.example_shape = tuple(input_shape)
+        self.example_shape = _checked_shape(input_shape)
         self.observation = observation or observation_lib.of_shape(self.example_shape)
         self.latents = tuple(latents)
         self.parts = {latent.part: latent.size for latent in latents}
@@ -457,6 +457,17 @@ class Autoencoder(trainer.Trainer):
         return tf.TensorSpec(
             (None, *self.example_shape), self.observation.dtype, name=self.observation.name
         )
+
+
+def _checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    shape = tuple(shape)
+    whole = all(isinstance(size, (int, np.integer)) and size > 0 for size in shape)
+    if len(shape) not in (1, 3) or not whole:
+        raise ValueError(
+            "Expected input_shape to be (height, width, channels) or (features,), whole numbers "
+            f"above 0. Received: {shape}"
+        )
+    return shape
 
 
 def _decoder(

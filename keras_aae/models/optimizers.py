@@ -10,9 +10,15 @@ _BETA_1 = 0.5  # Of the default optimizer: adversarial training oscillates with 
 
 
 def get(optimizer: str | keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """The optimizer; `adam` is Adam with a learning rate of 0.001 and beta_1 0.5."""
+    """The optimizer; `adam` is Adam with a learning rate of 0.001 and beta_1 0.5.
+
+    Raises:
+        ValueError: it is none.
+    """
     if optimizer == "adam":
         return keras.optimizers.Adam(1e-3, beta_1=_BETA_1)
+    if optimizer is None:
+        raise ValueError("Expected an optimizer, or the name of one. Received: None")
     return keras.optimizers.get(optimizer)
 
 

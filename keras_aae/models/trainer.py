@@ -86,14 +86,7 @@ class Trainer(keras.Model):
         Raises:
             ValueError: an argument is not taken, or can't be honoured.
         """
-        for name, value in refused.items():
-            if value is not None:
-                raise ValueError(
-                    f"Expected compile() without {name}: the model brings its losses and its error "
-                    f"rate. Received: {name}={value!r}"
-                )
-        if not isinstance(jit_compile, bool) and jit_compile != "auto":
-            raise ValueError(f"Expected jit_compile True, False or 'auto'. Received: {jit_compile}")
+        _check_refused(refused)
         if not isinstance(steps_per_execution, int) or steps_per_execution < 1:
             raise ValueError(
                 f"Expected steps_per_execution of 1 or more. Received: {steps_per_execution}"
@@ -116,6 +109,8 @@ class Trainer(keras.Model):
         }
 
     def _check_jit(self, jit_compile: bool | str) -> None:
+        if not isinstance(jit_compile, bool) and jit_compile != "auto":
+            raise ValueError(f"Expected jit_compile True, False or 'auto'. Received: {jit_compile}")
         if jit_compile is not True:
             return
         if not getattr(self.views, "xla", True):
@@ -355,3 +350,16 @@ class Trainer(keras.Model):
             for mean, variable in zip(averaged.variables, network.variables, strict=True):
                 if variable.dtype == "float32":
                     mean.assign(mean + rate * (variable - mean))
+
+
+def _check_refused(arguments: Mapping[str, Any]) -> None:
+    """Raises a ValueError for an argument of Keras's `compile` that the phases bring themselves."""
+    brought = ("loss", "loss_weights", "metrics", "weighted_metrics")
+    for name, value in arguments.items():
+        if name not in brought:
+            raise TypeError(f"compile() got an unexpected keyword argument {name!r}")
+        if value is not None:
+            raise ValueError(
+                f"Expected compile() without {name}: the model brings its losses and its error "
+                f"rate. Received: {name}={value!r}"
+            )
