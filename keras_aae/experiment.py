@@ -270,8 +270,8 @@ def load_data(config: config_lib.Config) -> data.Dataset:
 def _few(raw: sources.Raw, validation: float) -> int:
     """The default number of labels: 10 of each class, or what the smallest has left to train on."""
     counts = np.bincount(raw.y_train[raw.y_train >= 0], minlength=len(raw.classes))
-    left = (counts - np.round(validation * counts)).astype(int).min(initial=0)
-    return len(raw.classes) * int(np.clip(left, 1, config_lib.LABELS_PER_CLASS))
+    left = counts - np.round(validation * counts)
+    return len(raw.classes) * max(1, int(left.min(initial=config_lib.LABELS_PER_CLASS)))
 
 
 def _check_images(config: config_lib.Config, dataset: data.Dataset) -> None:
