@@ -151,3 +151,26 @@ def test_a_run_of_another_version_is_refused_with_both_versions(kept):
 def test_a_directory_without_a_run_is_told(tmp_path):
     with pytest.raises(errors.UserError, match=r"expected the directory of a run; there is no"):
         run_directory.RunDirectory(tmp_path).read_config()
+
+
+def test_a_run_that_was_killed_at_its_very_start_goes_on(tmp_path, monkeypatch):
+    """After each file that it writes first."""
+    written = files.write
+
+    for count in (1, 2):
+        directory, calls = run_directory.RunDirectory(tmp_path / str(count)), []
+
+        def killed(target, content, calls=calls, count=count):
+            written(target, content)
+            calls.append(target.name)
+            if len(calls) == count:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "write", killed)
+            with pytest.raises(KeyboardInterrupt), directory.claim(config_lib.Config(), dataset()):
+                pass
+        assert len(calls) == count
+        with directory.claim(config_lib.Config(), dataset()):
+            assert directory.read_config() == config_lib.Config()
+            assert (directory.path / "config.cfg").exists()

@@ -25,7 +25,7 @@ from keras_aae import files
 from keras_aae import models
 from keras_aae import version
 
-_BEFORE_0_3 = "config.cfg"  # What a run has that has no record.
+_FLAGFILE = "config.cfg"  # For people; a run before 0.3 has it and no record.
 _VERSION = "# keras_aae "  # Opens that file since 0.2, before the version that wrote it.
 
 
@@ -85,7 +85,7 @@ class RunDirectory:
 
     def _read_run(self) -> dict:
         run = files.read_record(self._run)
-        if run is None and not (self.path / _BEFORE_0_3).exists():
+        if run is None and not (self.path / _FLAGFILE).exists():
             raise errors.UserError(
                 f"--run_dir={self.path}: expected the directory of a run; there is no "
                 f"{self._run.name}"
@@ -100,13 +100,13 @@ class RunDirectory:
         return run
 
     def _version_before_0_3(self) -> str:
-        text = (self.path / _BEFORE_0_3).read_text(encoding="utf-8", errors="replace")
+        text = (self.path / _FLAGFILE).read_text(encoding="utf-8", errors="replace")
         first = text.partition("\n")[0]
         return first.removeprefix(_VERSION) if first.startswith(_VERSION) else "0.1.0 or older"
 
     def exists(self) -> bool:
         """Whether there is a run, of whatever version."""
-        return any((self.path / name).exists() for name in (self._run.name, _BEFORE_0_3))
+        return any((self.path / name).exists() for name in (self._run.name, _FLAGFILE))
 
     def check(self, config: config_lib.Config) -> None:
         """Checks that training can write there, and that a run there has these settings.
@@ -154,8 +154,6 @@ class RunDirectory:
         """Keeps what the run is where it is new; else checks that its data is the same."""
         found = dataset.digest()
         if not self._run.exists():
-            head = f"{_VERSION}{version.VERSION}\n# Repeats this run: {config.command()}\n"
-            self.write("config.cfg", head + config.to_flagfile())
             run = {"keras_aae": version.VERSION, "id": uuid.uuid4().hex, "data": found}
             files.write_record(self._run, run | {"settings": dataclasses.asdict(config)})
         elif self._read_run()["data"] != found:
@@ -164,6 +162,10 @@ class RunDirectory:
                 "other examples, labels or class names than when it began. Give another --run_dir, "
                 "or the data of the run there"
             )
+        # After the record: alone it would be taken for a run of an earlier version.
+        if not (self.path / _FLAGFILE).exists():
+            head = f"{_VERSION}{version.VERSION}\n# Repeats this run: {config.command()}\n"
+            self.write(_FLAGFILE, head + config.to_flagfile())
 
     # The model and examples
 
