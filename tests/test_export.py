@@ -238,6 +238,8 @@ def test_versions_count_up_and_what_dead_processes_left_goes(tmp_path):
     dead.kill()
     dead.join()
     assert len(list(tmp_path.glob(".unfinished-*"))) == 2
+    (tmp_path / ".unfinished-killed-before-its-lock").mkdir()
+    (tmp_path / ".unfinished-killed-after-its-folder.lock").touch()
     running.start()
     try:
         ready[1].wait(60)

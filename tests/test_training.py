@@ -77,24 +77,29 @@ def timeless(rows):
     return [{**row, "seconds": 0} for row in rows]
 
 
-@pytest.mark.parametrize("within", [True, False])
-def test_a_signal_saves_at_once_and_the_run_goes_on_to_the_same_end(tmp_path, monkeypatch, within):
-    """Within an epoch and at its end; the means of the losses, too, are those of a whole one."""
+@pytest.mark.parametrize(
+    ("hook", "step"),
+    [("on_train_batch_end", 5), ("on_train_batch_end", 4), ("on_epoch_end", 4)],
+    ids=["within an epoch", "at its last step", "as it is evaluated"],
+)
+def test_a_signal_saves_at_once_and_the_run_goes_on_to_the_same_end(
+    tmp_path, monkeypatch, hook, step
+):
+    """The rows of the table, too, are those of a run that was never interrupted."""
     settings = {"evaluate_every": 4, "steps": 8}
     whole, rows = run(tmp_path / "whole", **settings)
-    name = "on_train_batch_end" if within else "on_epoch_end"
-    original = getattr(loop.Monitor, name)
+    original = getattr(loop.Monitor, hook)
 
     def interrupted(self, number, logs=None):
-        if int(self.model.step) == (5 if within else 4):
+        if int(self.model.step) == step:
             os.kill(os.getpid(), signal.SIGTERM)
         original(self, number, logs)
 
     with monkeypatch.context() as patch, pytest.raises(interrupts.Interrupted) as caught:
-        patch.setattr(loop.Monitor, name, interrupted)
+        patch.setattr(loop.Monitor, hook, interrupted)
         run(tmp_path / "parts", **settings)
     assert caught.value.status == 143
-    assert (tmp_path / "parts/checkpoints/ckpt-5.json").exists()
+    assert (tmp_path / f"parts/checkpoints/ckpt-{step}.json").exists()
     parts, resumed = run(tmp_path / "parts", **settings)
     assert timeless(rows) == timeless(resumed)
     for first, second in zip(whole.variables, parts.variables, strict=True):

@@ -111,8 +111,9 @@ def _unfinished(base_path: pathlib.Path) -> Iterator[pathlib.Path]:
     """
     base_path.mkdir(parents=True, exist_ok=True)
     with files.locked(base_path / ".lock"):
-        for left in base_path.glob(f"{_UNFINISHED}*.lock"):
-            _remove_if_dead(left)
+        # A process may have died before it made the lock, and after its folder was renamed.
+        for folder in {path.with_suffix("") for path in base_path.glob(f"{_UNFINISHED}*")}:
+            _remove_if_dead(folder)
         folder = pathlib.Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=base_path))
         own = files.try_lock(_lock_of(folder))
         assert own  # The name is new.
@@ -129,13 +130,13 @@ def _lock_of(folder: pathlib.Path) -> pathlib.Path:
     return folder.with_name(f"{folder.name}.lock")
 
 
-def _remove_if_dead(lock: pathlib.Path) -> None:
+def _remove_if_dead(folder: pathlib.Path) -> None:
     """Removes an unfinished folder and its lock, unless a process holds that."""
-    held = files.try_lock(lock)
+    held = files.try_lock(_lock_of(folder))
     if held:
         with held:
-            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-            lock.unlink()
+            shutil.rmtree(folder, ignore_errors=True)
+            _lock_of(folder).unlink()
 
 
 def _publish(unfinished: pathlib.Path, base_path: pathlib.Path) -> pathlib.Path:

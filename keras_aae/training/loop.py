@@ -188,7 +188,8 @@ class Monitor(keras.callbacks.Callback):
         self._bar.update(batch + 1 - self._shown)
         self._shown = batch + 1
         interrupt = self._interrupt()
-        if interrupt:
+        # After its last step an epoch ends first: its numbers belong to the table.
+        if interrupt and int(self.model.step) % self._config.evaluate_every:
             self._checkpoints.seconds += time.perf_counter() - self._began
             self._checkpoints.save(within_epoch=True)
             raise interrupt
@@ -208,6 +209,9 @@ class Monitor(keras.callbacks.Callback):
         self._directory.write_metrics(checkpoints.rows)
         self._write_events(self._events, row)
         self._show(step, numbers)
+        interrupt = self._interrupt()
+        if interrupt:
+            raise interrupt
 
     def _write_events(self, events: tf.summary.SummaryWriter, row: Mapping[str, float]) -> None:
         with (
