@@ -53,9 +53,15 @@ def replacing(target: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def remove_unfinished(folder: pathlib.Path) -> None:
-    """Removes what killed processes left in a folder that only this process writes to now."""
-    for left in folder.rglob(f"{_UNFINISHED}*"):
-        left.unlink(missing_ok=True)
+    """Removes what killed processes left in a folder that only this process writes to now.
+
+    Raises:
+        UserError: it can't be removed.
+    """
+    with writing(folder):
+        for left in folder.rglob(f"{_UNFINISHED}*"):
+            if left.is_file():
+                left.unlink()
 
 
 def sync(path: pathlib.Path) -> None:

@@ -50,6 +50,15 @@ def test_a_really_full_disk_is_named(full_disk):
     assert [path.name for path in full_disk.iterdir()] == ["a"]
 
 
+def test_only_what_was_left_unfinished_is_removed(tmp_path):
+    (tmp_path / "a/.unfinished-mine").mkdir(parents=True)
+    for name in ("a/.unfinished-0123-b.txt", "a/b.txt", ".unfinished-0123-c.json"):
+        (tmp_path / name).write_text("")
+    files.remove_unfinished(tmp_path)
+    left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
+    assert left == ["a", "a/.unfinished-mine", "a/b.txt"]
+
+
 def test_the_fault_of_the_disk_opens_a_long_message():
     long = RuntimeError("x" * 300 + " No space left on device\nand more")
     assert reading.reason(long).startswith("No space left on device: xxx")

@@ -5,8 +5,10 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 
 from conftest import bars
+from conftest import mounted
 import keras
 import numpy as np
 import pytest
@@ -210,6 +212,15 @@ def test_a_checkpoint_is_on_the_disk_before_its_record_is_there(tmp_path, monkey
     )
     run(tmp_path / "run", steps=2)
     assert calls[:4] == ["data", "inde", "chec", "record"]
+
+
+def test_a_disk_that_became_read_only_is_told(tmp_path):
+    """A real one, in the midst of a run."""
+    with mounted(tmp_path / "disk", "size=64m") as place:
+        run(place / "run", steps=4)
+        subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+        with pytest.raises(errors.UserError, match=r"not writable \(Read-only file system"):
+            run(place / "run", steps=6)
 
 
 def test_events_hold_each_step_once_after_a_kill(tmp_path):

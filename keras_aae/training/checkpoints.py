@@ -78,21 +78,21 @@ class Checkpoints:
         """
         self._check_finite()
         step = int(self._model.step.numpy())
-        self._record(step).unlink(missing_ok=True)
         with files.writing(self._folder, tf.errors.OpError):
+            self._record(step).unlink(missing_ok=True)
             self._checkpoint.write(str(self._folder / f"ckpt-{step}"))
             parts = self._parts(step)
             for path in (*parts, self._folder):
                 files.sync(path)
-        record = {
-            "step": step,
-            "seconds": self.seconds,
-            "rows": self.rows,
-            "running": [float(each) for each in self._running_means()] if within_epoch else [],
-            "files": {part.name: files.digest_of_file(part) for part in parts},
-        }
-        files.write_record(self._record(step), record)
-        self._remove_all_but(self._steps()[-_KEPT:])
+            record = {
+                "step": step,
+                "seconds": self.seconds,
+                "rows": self.rows,
+                "running": [float(each) for each in self._running_means()] if within_epoch else [],
+                "files": {part.name: files.digest_of_file(part) for part in parts},
+            }
+            files.write_record(self._record(step), record)
+            self._remove_all_but(self._steps()[-_KEPT:])
 
     def _running_means(self) -> list[tf.Variable]:
         return [variable for metric in self._model.metrics for variable in metric.variables]

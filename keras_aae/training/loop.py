@@ -166,8 +166,9 @@ class Monitor(keras.callbacks.Callback):
         """Writes the rows so far to `metrics.csv` and to an events file, which replace others."""
         if self._checkpoints.rows:
             self._directory.write_metrics(self._checkpoints.rows)
-        for path in self._directory.events.glob("events.*"):
-            path.unlink()
+        with files.writing(self._directory.events):
+            for path in self._directory.events.glob("events.*"):
+                path.unlink()
         events = tf.summary.create_file_writer(str(self._directory.events))
         for row in self._checkpoints.rows:
             self._write_events(events, row)
