@@ -307,6 +307,14 @@ def test_processes_that_export_under_one_name_all_get_their_version(tmp_path):
     assert labels[4] == ("canary",)
 
 
+def test_versions_that_register_in_another_order_get_the_same_labels(tmp_path):
+    for number in (1, 2):
+        (tmp_path / f"digits/{number}").mkdir(parents=True)
+    for number in (2, 1):
+        model_base.register(tmp_path, "digits", number)
+    assert [each.labels for each in model_base.versions(tmp_path)] == [("stable",), ("canary",)]
+
+
 def test_a_version_that_fails_is_never_seen(tmp_path, monkeypatch):
     def fail(model, path):
         raise OSError(28, "No space left on device")

@@ -55,7 +55,9 @@ def check(base: pathlib.Path, name: str) -> None:
 
 
 def register(base: pathlib.Path, name: str, version: int) -> None:
-    """Makes a version the canary, unless a newer one is; and stable, where no stable one is there.
+    """Makes a version the canary, unless a newer one is; where none is stable, the oldest becomes so.
+
+    Of processes that export at once, the order in which they register doesn't matter.
 
     Args:
         base: The model base, which holds a folder for each model.
@@ -68,8 +70,9 @@ def register(base: pathlib.Path, name: str, version: int) -> None:
     with _changing(base) as served:
         labels = _entry(served, name).version_labels
         labels["canary"] = max(version, labels["canary"])
-        if labels["stable"] not in numbers(base, name):
-            labels["stable"] = version
+        there = numbers(base, name)
+        if labels["stable"] not in there:
+            labels["stable"] = min(there)
 
 
 def promote(base: pathlib.Path, name: str, version: int = 0) -> int:
