@@ -18,17 +18,21 @@ from keras_aae import models
 from keras_aae.models import defaults
 
 ON_A_RUN = ("evaluate", "export", "convert")  # Modes that go on with a finished run.
-MODES = ("train", *ON_A_RUN, "compare", "promote", "versions")
+MODES = ("train", *ON_A_RUN, "compare", "table", "promote", "versions")
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 LABELS_PER_CLASS = 10  # Where a model learns from few labels and --labels doesn't say how many.
 
 # What may differ between the run that is kept in a directory and the command that goes on with it:
 # where things are and what to do, never what is trained.
 _FREE = (
-    *("mode", "runs", "run_dir", "export_dir", "data_dir", "strategy", "parzen_samples"),
-    *("precision", "version", "steps_per_execution", "max_memory", "on_nan"),
+    *("mode", "runs", "run_dir", "seeds", "sweep", "export_dir", "data_dir", "strategy"),
+    *("parzen_samples", "precision", "version", "steps_per_execution", "max_memory", "on_nan"),
 )
-_ONLY_IN = {"runs": "compare", "version": "promote", "precision": "convert"}  # The one mode each.
+_ONLY_IN = {  # The modes that use a setting.
+    "runs": ("compare", "table"),
+    "version": ("promote",),
+    "precision": ("convert",),
+}
 _MODEL_SETTINGS = frozenset().union(*(each.settings for each in models.VARIANTS.values()))
 
 
@@ -56,7 +60,8 @@ class Config:
         "What to do. train: train, evaluate, draw the figures, export and report, going on from "
         "the last checkpoint where there is one. evaluate, export: that part again, for the run in "
         "--run_dir. convert: make .tflite files of its model, for the edge. compare: draw the "
-        "finished runs in --runs side by side on one page. promote: have TF Serving give --version "
+        "finished runs in --runs side by side on one page. table: print the numbers of the runs in "
+        "--runs, or of studies with --seeds, as Markdown. promote: have TF Serving give --version "
         "of --name in --export_dir the label stable. versions: list the exported versions.",
         brief=True,
         choices=MODES,
@@ -70,13 +75,29 @@ class Config:
     run_dir: str = _run(
         "", "Where the run writes everything. Default: runs/<name>-<time>.", brief=True
     )
-    runs: str = _run("", "The directories of the runs to compare, with commas between them.")
+    runs: str = _run(
+        "", "The directories of the runs to compare or tabulate, with commas between them."
+    )
     seed: int = _run(
         0,
         "Draws the splits, the labelled subset, the initial weights and all noise.",
         brief=True,
         low=0,
         high=2**31 - 1,
+    )
+    seeds: str = _run(
+        "",
+        "Train once with each of these seeds, like 0,1,2,3,4, each in a directory of its own in "
+        "--run_dir, and summarise: mean, deviation and curves. What is finished is not trained "
+        "again.",
+        brief=True,
+        pattern=r"(\d{1,9}(,\d{1,9})*)?",
+    )
+    sweep: str = _run(
+        "",
+        "Train once with each of these values of a setting, like learning_rate=0.001,0.0003, as "
+        "--seeds does and together with it; the validation error says which is best.",
+        pattern=r"([a-z_]+=[^=]+)?",
     )
     strategy: str = _run(
         "auto",
@@ -120,7 +141,7 @@ class Config:
         high=0.9,
     )
     augment_shift: int = _data(
-        2,
+        0,
         "Shift each training image at random by at most this many pixels; edges are repeated.",
         low=0,
         high=64,
@@ -129,8 +150,8 @@ class Config:
     model: str = _model("semisup", "The variant of the method.", brief=True, choices=models.NAMES)
     network: str = _model(
         defaults.NETWORK,
-        "The networks. auto: conv for images, mlp for feature vectors. mlp: the paper's, two "
-        "layers of 1000 units.",
+        "The networks. auto: conv for images, mlp for feature vectors. resnet: conv with residual "
+        "blocks in the encoder. mlp: the paper's, two layers of 1000 units.",
         brief=True,
         choices=defaults.NETWORKS,
     )
@@ -201,7 +222,7 @@ class Config:
     )
     agreement_weight: float = _loss(
         defaults.AGREEMENT_WEIGHT,
-        "Weight of the mutual information of the classes or clusters of two views of an image. 0: "
+        "Weight of the mutual information of the classes or clusters of an image and its view. 0: "
         "the paper's losses alone.",
         low=0,
     )
@@ -308,8 +329,8 @@ class Config:
                 raise errors.UserError(
                     f"--{name}: expected a multiple of --{divisor}={by}. Received: {value}"
                 )
-        if self.mode == "compare" and not self.runs:
-            raise errors.UserError("--mode=compare: expected --runs=<directory>,<directory>")
+        if self.mode in _ONLY_IN["runs"] and not self.runs:
+            raise errors.UserError(f"--mode={self.mode}: expected --runs=<directory>,<directory>")
         if self.mode in ON_A_RUN and not self.run_dir:
             raise errors.UserError(
                 f"--mode={self.mode}: expected --run_dir=<the directory of a finished run>"
@@ -415,9 +436,10 @@ def unused(model: str) -> frozenset[str]:
 def check_mode(given: Iterable[str], mode: str) -> None:
     """Raises a UserError where a setting is given that a mode doesn't use."""
     for name in given:
-        if _ONLY_IN.get(name, mode) != mode:
+        modes = _ONLY_IN.get(name, (mode,))
+        if mode not in modes:
             raise errors.UserError(
-                f"--{name}: --mode={mode} doesn't use it. What does: --mode={_ONLY_IN[name]}"
+                f"--{name}: --mode={mode} doesn't use it. What does: --mode={', '.join(modes)}"
             )
 
 

@@ -20,9 +20,10 @@ from keras_aae.data import splits
 class Minibatches:
     """Endless training minibatches, each `{"x": [B, ...], "y": [B]}`.
 
-    A batch holds `batch_size` examples without their labels, then `labelled_batch_size` labelled
-    ones. Each part passes over its examples in a new order every time. `fit` gives every replica
-    of a distribution strategy its share of both parts.
+    A batch holds `batch_size` examples without their labels, and `labelled_batch_size` labelled
+    ones, alike, as its part `labelled`; as the batch itself where `batch_size` is 0. Each part
+    passes over its examples in a new order every time. `fit` gives every replica of a distribution
+    strategy its share of both parts.
 
     Args:
         dataset: What to draw from.
@@ -111,12 +112,14 @@ class Minibatches:
             # one step, numbered over the replicas of all pipelines.
             step = count // here
             part = step * replicas + context.input_pipeline_id * here + count % here
-            drawn = [_draw(self._seed, pool, part) for pool in pools]
-            images = tf.gather(x, tf.concat([rows for rows, _ in drawn], 0))
+            parts = [_draw(self._seed, pool, part) for pool in pools]
+            images = tf.gather(x, tf.concat([rows for rows, _ in parts], 0))
             if self._shift and images.shape.rank == 4:
                 seed = tf.stack([streams.seed_of(self._seed, "shift"), part])
                 images = augmentation.shift(images, seed, self._shift)
-            return {"x": images, "y": tf.concat([labels for _, labels in drawn], 0)}
+            split = tf.split(images, [pool.size for pool in pools])
+            first, *rest = ({"x": x, "y": y} for x, (_, y) in zip(split, parts, strict=True))
+            return {**first, "labelled": rest[0]} if rest else first
 
         counts = tf.data.Dataset.range(self._start * here, np.iinfo(np.int64).max)
         return counts.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)

@@ -41,8 +41,9 @@ class Autoencoder(trainer.Trainer):
         representation: Makes the layer between the parts of a code side by side, [B, sum of sizes],
             and the decoder; called once for each copy. Default: none.
         views: Random changes of an example that keep its class, called with normalised examples,
-            float32 [B, ...], and an integer seed [2]. With it a step trains on [2 B, ...]: a view
-            of each example, then a second view of each. Default: on the examples as they are.
+            float32 [B, ...], and an integer seed [2]. With it a step trains on [2 B, ...]: the
+            examples as they are, and a view of each, which `phases.Phase.whole_batch` says who
+            sees. Default: on the examples alone.
         network: The name of a family of networks, or a `networks.Family`.
         observation: How raw data is normalised, and its reconstruction loss. Default: by shape,
             `observation.Pixels`, or `observation.Features` that does not standardise; for features
@@ -245,11 +246,11 @@ class Autoencoder(trainer.Trainer):
         return self.observation.normalize(x)
 
     def with_views(self, batch: phases_lib.Batch) -> phases_lib.Batch:
-        """The batch that phases train on: two views of each example where there are `views`."""
+        """The batch that phases train on: with a view of each row where there are `views`."""
         if self.views is None:
             return batch
-        views = [self.views(batch.x, batch.seeds(name)) for name in ("first view", "second view")]
-        return batch._replace(x=tf.concat(views, axis=0), y=tf.tile(batch.y, [2]))
+        views = self.views(batch.x, batch.seeds("views"))
+        return batch._replace(x=tf.concat([batch.x, views], axis=0), y=tf.tile(batch.y, [2]))
 
     def training_code(self, batch: phases_lib.Batch) -> latents_lib.Code:
         """The code of a batch, drawn from q(z|x), with noise on the encoder's input in training."""

@@ -22,7 +22,7 @@ class CategoricalAAE(autoencoder.Autoencoder):
                                                       -E_p(z) log D_z(z, y)
                                                       -E_q(z|y) log(1 - D_z(z, y))
         generation        min over encoder            -E_q(y) log D_y(y) - E_q(z|y) log D_z(z, y)
-        agreement         min over encoder            -I(y; y') of two views of x
+        agreement         min over encoder            -I(y; y') of x and a view of x
 
     The agreement is not the paper's; see `phases.Agreement`.
 
@@ -31,7 +31,7 @@ class CategoricalAAE(autoencoder.Autoencoder):
         y: The discrete latent variable.
         style_adversary: Whether the style discriminator matches p(z) per class or cluster
             (`conditional`: it receives y) or in aggregate (`marginal`, the paper's).
-        agreement_weight: Weight of the agreement. With 0 there is one view of each example, `views`
+        agreement_weight: Weight of the agreement. With 0 there are no views, `views`
             is ignored, and there is nothing but the paper's losses.
         views: Random changes of an example that keep its class; see `autoencoder.Autoencoder`.
             Default: `augmentation.default_views`.

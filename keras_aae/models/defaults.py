@@ -6,7 +6,7 @@ one that stands here.
 
 PRIORS = ("gaussian", "gaussian_mixture", "swiss_roll", "uniform")
 POSTERIORS = ("deterministic", "gaussian", "universal")
-NETWORKS = ("auto", "conv", "mlp")
+NETWORKS = ("auto", "conv", "mlp", "resnet")
 UPDATE_RULES = ("joint", "sequential")
 STYLE_ADVERSARIES = ("conditional", "marginal")
 PIXEL_LOSSES = ("cross_entropy", "squared_error")

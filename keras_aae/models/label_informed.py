@@ -24,6 +24,8 @@ class _Adversary(phases.Adversary):
         **kwargs: As `phases.Adversary`.
     """
 
+    whole_batch = True
+
     def __init__(self, latent: latents.Latent, num_classes: int, **kwargs: Any):
         super().__init__(latent, **kwargs)
         self._num_classes = num_classes

@@ -200,6 +200,7 @@ class Conv(Family):
     def features(self, x: keras.KerasTensor) -> keras.KerasTensor:
         for _, channels in zip(self._sizes(x.shape[1:])[1:], self.channels, strict=False):
             x = _normalized(keras.layers.Conv2D(channels, 4, 2, "same", use_bias=False)(x))
+            x = self._refined(x)
         x = keras.layers.Flatten()(x)
         return _normalized(keras.layers.Dense(self.width, use_bias=False)(x))
 
@@ -221,6 +222,10 @@ class Conv(Family):
     def discriminator(self, code_size: int) -> keras.Model:
         return _discriminator(code_size, self.discriminator_width, depth=2)
 
+    def _refined(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """What follows each stage of the encoder: here nothing."""
+        return x
+
     def _sizes(self, shape: tuple[int, ...]) -> list[tuple[int, int]]:
         """(height, width) of the image and after each stage."""
         sizes = [(shape[0], shape[1])]
@@ -230,10 +235,40 @@ class Conv(Family):
         return sizes
 
 
+@register("resnet")
+@dataclasses.dataclass(frozen=True)
+class ResNet(Conv):
+    """`Conv` with residual blocks after each stage of the encoder (He et al., arXiv 1512.03385).
+
+    Attributes:
+        blocks: How many after each stage, of two 3x3 convolutions each.
+    """
+
+    blocks: int = 1
+
+    def _refined(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        for _ in range(self.blocks):
+            y = _normalized(_conv3(x))
+            y = _batch_norm(_conv3(y))
+            x = _rectified(keras.layers.Add()([x, y]))
+        return x
+
+
 def _normalized(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Batch normalisation, with the statistics of the global batch, and a leaky rectifier."""
-    x = keras.layers.BatchNormalization(momentum=0.9, synchronized=True)(x)
+    return _rectified(_batch_norm(x))
+
+
+def _batch_norm(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Batch normalisation, with the statistics of the global batch."""
+    return keras.layers.BatchNormalization(momentum=0.9, synchronized=True)(x)
+
+
+def _rectified(x: keras.KerasTensor) -> keras.KerasTensor:
     return keras.layers.LeakyReLU(negative_slope=0.1)(x)
+
+
+def _conv3(x: keras.KerasTensor) -> keras.KerasTensor:
+    return keras.layers.Conv2D(x.shape[-1], 3, padding="same", use_bias=False)(x)
 
 
 def _enlarged(

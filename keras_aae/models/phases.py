@@ -25,11 +25,16 @@ from keras_aae.models import seeds as seeds_lib
 
 
 class Batch(NamedTuple):
-    """One replica's minibatch.
+    """One replica's minibatch: examples as they are, then rows that stand for less than the data.
+
+    Those are examples drawn for their labels, which come again and again where there are few, and
+    random views of all rows before them. What models the data has to be trained on the first
+    `count` rows alone: the reconstruction, and adversaries, which compare codes with the prior.
 
     Attributes:
         x: Normalised examples, float32 [B, ...].
         y: Labels, int32 [B], -1 where unlabelled.
+        count: How many rows, from the first on, are the data as it is, int32 scalar.
         seeds: The streams of this step's random draws.
         training: Whether networks are trained on it; else losses are only measured, with the
             averaged encoder and decoder and without noise on inputs. Codes are still drawn from
@@ -38,8 +43,17 @@ class Batch(NamedTuple):
 
     x: tf.Tensor
     y: tf.Tensor
+    count: tf.Tensor
     seeds: seeds_lib.Seeds
     training: bool = True
+
+    def plain(self) -> "Batch":
+        """The first `count` rows."""
+        return self._replace(x=self.x[: self.count], y=self.y[: self.count])
+
+    def plain_code(self, code: latents.Code) -> latents.Code:
+        """Of the code of this batch that of the first `count` rows."""
+        return {part: values[: self.count] for part, values in code.items()}
 
     def noise(self, values: tf.Tensor, stddev: float, stream: str) -> tf.Tensor:
         """`values` with Gaussian noise added, in training."""
@@ -76,10 +90,12 @@ class Phase(abc.ABC):
     Attributes:
         adversarial: Whether the adversarial optimizer trains it in sequential updates.
         measured: Whether it has a value on held-out examples, too.
+        whole_batch: Whether it sees all rows of a batch; else those of `Batch.plain` alone.
     """
 
     adversarial = False
     measured = True
+    whole_batch = False
 
     def __init__(self, name: str, weight: float = 1.0):
         self.name = name
@@ -98,8 +114,8 @@ class Phase(abc.ABC):
 
         Args:
             model: The model.
-            batch: The minibatch.
-            code: Its code.
+            batch: The rows that it sees of the minibatch.
+            code: Their code.
         """
 
 
@@ -144,7 +160,10 @@ class Adversary:
     Attributes:
         discriminator: From [B, size + context_size] to logits [B, 1].
         phases: Its two phases.
+        whole_batch: As of its phases; see `Phase`.
     """
+
+    whole_batch = False
 
     def __init__(
         self,
@@ -219,6 +238,7 @@ class Discrimination(Phase):
     def __init__(self, adversary: Adversary, weight: float):
         super().__init__("discrimination", weight)
         self.adversary = adversary
+        self.whole_batch = adversary.whole_batch
 
     def build(self, model: Model) -> None:
         latent = self.adversary.latent
@@ -249,6 +269,7 @@ class Generation(Phase):
     def __init__(self, adversary: Adversary, weight: float):
         super().__init__("generation", weight)
         self.adversary = adversary
+        self.whole_batch = adversary.whole_batch
 
     def networks(self, model: Model) -> tuple[keras.Model, ...]:
         return (model.encoder,)
@@ -297,6 +318,8 @@ class Divergence(Phase):
 class Classification(Phase):
     """-log q(y|x) of the labelled examples of the minibatch (paper, section 5)."""
 
+    whole_batch = True
+
     def __init__(self, latent: latents.Categorical, weight: float):
         super().__init__("classification", weight)
         self._latent = latent
@@ -310,7 +333,7 @@ class Classification(Phase):
 
 
 class Agreement(Phase):
-    """-I(y; y'), minus the mutual information of y in the two views of each example, in nats.
+    """-I(y; y'), minus the mutual information of y in an example and in its view, in nats.
 
     Invariant information clustering (Ji et al., arXiv 1807.06653). Without it classes form by slant
     and thickness before they form by shape. The joint distribution is that of the global batch.
@@ -318,6 +341,7 @@ class Agreement(Phase):
     """
 
     measured = False
+    whole_batch = True
 
     def __init__(self, latent: latents.Categorical, weight: float):
         super().__init__("agreement", weight)

@@ -25,7 +25,8 @@ class Trainer(keras.Model):
     """A Keras model that is trained in phases; `autoencoder.Autoencoder` gives it its networks.
 
     A step trains on one minibatch. `fit` and `evaluate` take what Keras models take: arrays, or a
-    `tf.data.Dataset` of examples, of (examples, labels) or of {"x": examples, "y": labels}. Only
+    `tf.data.Dataset` of examples, of (examples, labels) or of {"x": examples, "y": labels}, which
+    may hold more examples and labels as "labelled", for the phases that want labels. Only
     `fit` takes the endless minibatches of `data.minibatches`, which bring labelled and unlabelled
     examples together and are the same after a restart. Labels are integer [B] or [B, 1], -1 where
     unknown, or one-hot [B, classes], all zeros where unknown.
@@ -198,8 +199,17 @@ class Trainer(keras.Model):
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
         return self(x) if y is None or isinstance(x, (tuple, list)) else self(x, y)
 
+    def _batch(self, data: Any, seeds: seeds_lib.Seeds, *, training: bool) -> phases_lib.Batch:
+        """A batch in any of the forms that `fit` takes, without views."""
+        x, y = self._unpack(data, training=training)
+        count = tf.shape(x)[0]
+        if isinstance(data, Mapping) and "labelled" in data:
+            labelled_x, labelled_y = self._unpack(data["labelled"], training=training)
+            x, y = tf.concat([x, labelled_x], axis=0), tf.concat([y, labelled_y], axis=0)
+        return phases_lib.Batch(self.normalize(x), y, count, seeds, training)
+
     def _unpack(self, data: Any, *, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        """Raw examples and int32 labels [B] of a batch in any of the forms that `fit` takes."""
+        """Raw examples and int32 labels [B] of a part of a batch."""
         if isinstance(data, Mapping):
             x, y, weight = data["x"], data.get("y"), None
         else:
@@ -224,10 +234,9 @@ class Trainer(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step on a replica's minibatch; returns the running mean of each of its losses."""
-        x, y = self._unpack(data, training=True)
         context = tf.distribute.get_replica_context()
         seeds = seeds_lib.Seeds(self.seed, self.step, context.replica_id_in_sync_group)
-        self.update_rule(self, self.with_views(phases_lib.Batch(self.normalize(x), y, seeds)))
+        self.update_rule(self, self.with_views(self._batch(data, seeds, training=True)))
         return self._running_means()
 
     def _running_means(self) -> dict[str, tf.Tensor]:
@@ -238,13 +247,12 @@ class Trainer(keras.Model):
 
         Encoder and decoder have the averaged weights; discriminators have no average.
         """
-        x, y = self._unpack(data, training=False)
         seeds = seeds_lib.Seeds(self.seed, tf.constant(0)).within("evaluation")
-        batch = phases_lib.Batch(self.normalize(x), y, seeds, training=False)
+        batch = self._batch(data, seeds, training=False)
         code = self.training_code(batch)
         self.tracked_losses([phase for phase in self.phases if phase.measured], batch, code)
         if self._error_rate:
-            self._error_rate.update_state(y, self.probabilities(code))
+            self._error_rate.update_state(batch.y, self.probabilities(code))
         return self._measured()
 
     def _measured(self) -> dict[str, tf.Tensor]:
@@ -271,7 +279,8 @@ class Trainer(keras.Model):
 
         Phases of one name have one running mean, of their sum.
         """
-        losses = [tf.reduce_mean(phase.loss(self, batch, code)) for phase in phases]
+        seen = {True: (batch, code), False: (batch.plain(), batch.plain_code(code))}
+        losses = [tf.reduce_mean(phase.loss(self, *seen[phase.whole_batch])) for phase in phases]
         count = tf.shape(batch.y)[0]
         if not batch.training:
             # A replica may get none of the last examples, of which there is no mean.

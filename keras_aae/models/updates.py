@@ -110,8 +110,10 @@ class SequentialUpdate(UpdateRule):
         return any(phase.adversarial for phase in step_phases)
 
     def __call__(self, model: Model, batch: phases_lib.Batch) -> None:
-        for step in self.steps(model):
+        for step, own in self.steps(model).items():
             part = batch._replace(seeds=batch.seeds.within(step))
+            if not any(phase.whole_batch for phase in own):
+                part = part.plain()
             with tf.GradientTape() as tape:
                 objective = self.objective(model, step, part, model.training_code(part))
             self.apply(model, step, tape, objective)
