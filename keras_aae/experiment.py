@@ -31,6 +31,7 @@ from keras_aae.models import observation
 from keras_aae.reporting import comparison
 from keras_aae.reporting import gallery
 from keras_aae.reporting import report
+from keras_aae.reporting import tables
 from keras_aae.training import checkpoints as checkpoints_lib
 from keras_aae.training import loop
 from keras_aae.training import run_directory
@@ -47,7 +48,7 @@ def run(config: config_lib.Config) -> dict:
         config: The settings.
 
     Returns:
-        What `results.json` holds; empty for `compare`, `promote` and `versions`.
+        What `results.json` holds; empty for `compare`, `table`, `promote` and `versions`.
 
     Raises:
         UserError: the data, a directory, a setting or a loss is at fault.
@@ -60,6 +61,7 @@ def run(config: config_lib.Config) -> dict:
             "export": _export_again,
             "convert": _convert,
             "compare": _compare,
+            "table": _table,
             "promote": _versions,
             "versions": _versions,
         }[config.mode](config)
@@ -70,6 +72,12 @@ def _compare(config: config_lib.Config) -> dict:
     directory = _directory(config, "comparison")
     directory.write("comparison.html", page)
     print(f"comparison {directory.path / 'comparison.html'}")
+    return {}
+
+
+def _table(config: config_lib.Config) -> dict:
+    groups = [group for path in config.runs.split(",") for group in tables.read(path)]
+    print(tables.markdown(tables.rows(groups)), end="")
     return {}
 
 

@@ -8,6 +8,7 @@ A later flag wins over an earlier one. A flagfile is found by its bare name amon
 """
 
 import dataclasses
+import pathlib
 import sys
 import textwrap
 from typing import Any
@@ -21,6 +22,7 @@ from keras_aae import errors
 from keras_aae import fields
 from keras_aae import flagfiles
 from keras_aae import interrupts
+from keras_aae import plan
 from keras_aae import version
 from keras_aae.data import sources
 from keras_aae.training import run_directory
@@ -114,20 +116,32 @@ def _wrapped(flag: str, text: str) -> str:
     return textwrap.fill(f"  {flag:<22} {text}", 100, subsequent_indent=indent)
 
 
+def _check_directory(config: config_lib.Config) -> None:
+    """Raises a UserError where training can't write to --run_dir, or something else is there."""
+    if config.mode != "train":
+        return
+    runs = {"": config}
+    if plan.is_study(config):
+        runs = {each.name: each.config for each in plan.variations(config)}
+    if config.run_dir:
+        for name, each in runs.items():
+            run_directory.RunDirectory(pathlib.Path(config.run_dir, name)).check(each)
+
+
 def main(config: config_lib.Config) -> int:
     """Runs the experiment; returns the exit status."""
     # TensorFlow logs through absl, and app.run turns INFO on.
     logging.set_verbosity(logging.WARNING)
-    if config.run_dir and config.mode == "train":
-        run_directory.RunDirectory(config.run_dir).check(config)
+    _check_directory(config)
     with errors.importing_tensorflow():
         if config.mode in ("train", "evaluate"):
             sources.check(config.dataset, config.data_dir)
         # This imports TensorFlow, which takes seconds: only once the flags are right and the data
         # is there.
         from keras_aae import experiment
+        from keras_aae import study
 
-    experiment.run(config)
+    study.run(config) if plan.is_study(config) else experiment.run(config)
     return 0
 
 

@@ -41,6 +41,7 @@ def gather(
     return {
         **_description(config, dataset, model, checkpoints.seconds),
         **_numbers(config, evaluation.Evaluator(model), dataset, directory),
+        "curve": [_validation(row) for row in checkpoints.rows],
         "rollbacks": directory.read_rollbacks(),
         "export": None,
         "edge": None,
@@ -82,6 +83,15 @@ def _description(
             "keras": keras.__version__,
         },
     }
+
+
+def _validation(row: Mapping[str, float]) -> dict[str, float]:
+    """When an evaluation was, and its numbers."""
+    prefix = "validation_"
+    numbers = {
+        name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)
+    }
+    return {"step": row["step"], "seconds": row["seconds"], **numbers}
 
 
 def _machine() -> str:

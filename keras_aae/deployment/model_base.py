@@ -55,7 +55,7 @@ def check(base: pathlib.Path, name: str) -> None:
 
 
 def register(base: pathlib.Path, name: str, version: int) -> None:
-    """Makes a version the canary, unless a newer one is; where none is stable, the oldest becomes so.
+    """Makes a version the canary, unless a newer one is; where none is stable, the oldest is then.
 
     Of processes that export at once, the order in which they register doesn't matter.
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from keras_aae import errors
 from keras_aae.reporting import report
+from keras_aae.reporting import tables
 from keras_aae.training import run_directory
 
 _SHOWN = (
     *("codes_against_prior", "walk", "representation", "clusters", "style_against_class"),
     *("confusion", "samples", "reconstructions"),
 )
-_NUMBERS = ("steps", "train_seconds", "validation", "test", "prior_match", "style_probe")
 
 
 def render(runs: list[str]) -> str:
@@ -48,12 +48,6 @@ def _results(directory: run_directory.RunDirectory) -> dict[str, Any]:
 
 
 def _flat(results: Mapping[str, Any]) -> dict[str, str | float]:
-    """The settings and numbers of a run by name: `test.error_rate` for a number within `test`."""
-    flat: dict[str, str | float] = {
-        key: str(results[key]) for key in ("model", "dataset", "labels_given", "seed")
-    }
-    for name in _NUMBERS:
-        value = results[name]
-        parts = value.items() if isinstance(value, dict) else [("", value)]
-        flat |= {f"{name}.{key}".rstrip("."): part for key, part in parts if part is not None}
-    return flat
+    """The settings and numbers of a run by name; see `tables.numbers`."""
+    settings = {key: str(results[key]) for key in ("model", "dataset", "labels_given", "seed")}
+    return {**settings, **tables.numbers(results)}

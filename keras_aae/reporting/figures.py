@@ -305,6 +305,30 @@ def learning_curves(rows: Sequence[Mapping[str, float]]) -> figure.Figure:
     return picture
 
 
+def bands(curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> figure.Figure:
+    """A panel for each number, with a curve for each group: the mean and the range of its runs.
+
+    Args:
+        curves: Of each group, by name, and each number, by name, the steps [T] and the values of
+            the group's runs, [runs, T]. The first group has all numbers.
+    """
+    names = list(next(iter(curves.values())))
+    picture = figure.Figure(figsize=(5 * len(names), 3.5), layout="constrained")
+    for axes, name in zip(picture.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        for group, numbers in curves.items():
+            steps, values = numbers.get(name, (np.zeros(0), np.zeros((1, 0))))
+            (line,) = axes.plot(steps, values.mean(axis=0), label=_plain([group])[0])
+            axes.fill_between(
+                steps, values.min(axis=0), values.max(axis=0), color=line.get_color(), alpha=0.2
+            )
+        axes.set_title(name.replace("_", " "), fontsize=9)
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    picture.supxlabel("steps", fontsize=9)
+    return picture
+
+
 def _limits(values: np.ndarray) -> tuple[float, float]:
     """The lower and the upper end of an axis that shows all finite values of a curve, [N].
 

@@ -46,8 +46,8 @@ CAPTIONS = {  # Of each figure that the report shows, in this order.
     "bandwidth of its window. The highest, which is marked, is the one used for test images.",
     "learning_curves": "The training losses, each a mean since the evaluation before, and the "
     "numbers on the validation split. Each panel has its own scale, which need not begin at zero. "
-    "Agreement, where there is one, is minus the mutual information of two views of an example: "
-    "the lower, the more they agree.",
+    "Agreement, where there is one, is minus the mutual information of an example and a view of "
+    "it: the lower, the more they agree.",
 }
 
 

@@ -25,6 +25,7 @@ from keras_aae import files
 from keras_aae import models
 from keras_aae import version
 
+SUMMARY = "summary.json"  # Of a study, whose runs are directories within its own.
 _FLAGFILE = "config.cfg"  # For people; a run before 0.3 has it and no record.
 _VERSION = "# keras_aae "  # Opens that file since 0.2, before the version that wrote it.
 
@@ -234,6 +235,10 @@ class RunDirectory:
         """
         self._read_run()
         return files.read_record(self._results)
+
+    def write_summary(self, summary: Mapping) -> None:
+        """Writes the summary of a study, of which this is the directory; raises as `write`."""
+        files.write_record(self.path / SUMMARY, summary)
 
     def write_rollbacks(self, rollbacks: list[dict]) -> None:
         """Keeps why and how often training went back; raises as `write`."""

@@ -1,0 +1,57 @@
+"""The page of a study: its numbers, and its learning curves with their spread."""
+
+from collections.abc import Mapping
+import io
+from typing import Any
+
+import numpy as np
+
+from keras_aae.reporting import figures
+from keras_aae.reporting import report
+from keras_aae.reporting import tables
+
+_DECIDES = ("validation.error_rate", "validation.reconstruction_mse")  # The first that there is.
+
+
+def render(summary: Mapping[str, Any], planned: int) -> str:
+    """The page as HTML, which contains its pictures and links to the reports of the runs.
+
+    Args:
+        summary: What `summary.json` holds, of one run or more.
+        planned: How many runs the study has when it is finished.
+    """
+    groups = tables.groups(summary)
+    numbers = {group.name: group.numbers() for group in groups}
+    names = dict.fromkeys(name for found in numbers.values() for name in found)
+    return report.template("study.html.jinja").render(
+        summary=summary,
+        planned=planned,
+        groups=groups,
+        table={name: [found.get(name) for found in numbers.values()] for name in names},
+        best=best(groups) if len(groups) > 1 else None,
+        curves=_png(groups),
+    )
+
+
+def best(groups: list[tables.Group]) -> tables.Group:
+    """The group with the least mean validation error, or reconstruction error without one."""
+    name = next(name for name in _DECIDES if all(name in group.numbers() for group in groups))
+    return min(groups, key=lambda group: group.numbers()[name].mean)
+
+
+def _png(groups: list[tables.Group]) -> bytes:
+    curves = {group.name: _curves(group) for group in groups}
+    buffer = io.BytesIO()
+    figures.bands(curves).savefig(buffer, dpi=110)
+    return buffer.getvalue()
+
+
+def _curves(group: tables.Group) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of each validation number the steps [T] and the values of the runs, [runs, T]."""
+    rows = [results["curve"] for results in group.results]
+    steps = np.array([row["step"] for row in rows[0]])
+    names = [name for name in rows[0][0] if name not in ("step", "seconds")]
+    return {
+        name: (steps, np.array([[row[name] for row in run] for run in rows], float))
+        for name in names
+    }
