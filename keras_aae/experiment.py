@@ -116,6 +116,7 @@ def _train(config: config_lib.Config) -> dict:
     directory = _directory(config, config.name)
     with _at_work(config, directory, dataset):
         model, checkpoints = _trained(config, model, dataset, directory)
+        evaluation.Evaluator(model).calibrate(dataset.validation)
         directory.save_model(model, dataset)
         results = results_lib.gather(config, model, dataset, directory, checkpoints)
         results["edge"] = _previous(directory).get("edge")
@@ -194,6 +195,7 @@ def _evaluate_again(config: config_lib.Config) -> dict:
             raise errors.UserError(
                 f"--run_dir={directory.path}: no checkpoint to evaluate; train first"
             )
+        evaluation.Evaluator(model).calibrate(dataset.validation)
         results = results_lib.gather(config, model, dataset, directory, checkpoints)
         before = _previous(directory)
         results |= {key: before.get(key) for key in ("export", "edge")}

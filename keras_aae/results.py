@@ -113,6 +113,7 @@ def _numbers(
         "test": evaluator.evaluate(test, validation) if has_test else None,
         "prior_match": evaluator.prior_match(test if has_test else validation),
         "style_probe": evaluator.style_probe(validation, test) if has_test else None,
+        "calibration": evaluator.calibration(test if has_test else validation),
     }
     if config.parzen_samples:
         numbers["likelihood"] = likelihood.estimate(

@@ -43,7 +43,7 @@ def copy(name, folder):
 
 
 def test_a_run_of_this_format_still_loads_and_gives_its_numbers(tmp_path):
-    folder = copy("run_0.3.0", tmp_path)
+    folder = copy("run_0.4.0", tmp_path)
     expected = json.loads((folder / "run/results.json").read_text())
     model = keras_aae.load(folder / "run")
     test = data.Dataset.read(folder / "run/examples.npz").test
@@ -64,6 +64,8 @@ def test_a_run_of_this_format_still_loads_and_gives_its_numbers(tmp_path):
         ("evaluate", "run_0.1.0", "0.1.0 or older"),
         ("export", "run_0.2.0", "0.2.0"),
         ("convert", "run_0.2.0", "0.2.0"),
+        ("train", "run_0.3.0", "0.3.0"),
+        ("export", "run_0.3.0", "0.3.0"),
     ],
 )
 def test_an_older_run_is_refused_in_one_line_that_names_its_version(tmp_path, mode, name, version):

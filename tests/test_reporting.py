@@ -244,10 +244,14 @@ def test_the_highest_point_of_a_curve_is_marked():
 def test_every_model_has_its_gallery_and_every_figure_its_caption(name, style_size):
     model = make(name, style_size=style_size)
     rows = [{"step": step, "seconds": 1.0, "reconstruction": 1 / step} for step in (1, 2)]
-    results = {"likelihood": {"curve": [(0.1, -5.0), (0.2, 3.0)]}}
+    bins = [{"confidence": 0.5, "accuracy": 0.4, "share": 1.0}]
+    results = {
+        "likelihood": {"curve": [(0.1, -5.0), (0.2, 3.0)]},
+        "calibration": {"reliability": bins},
+    }
     drawn = gallery.draw(evaluation.Evaluator(model), bars_dataset(), results, rows)
     expected = {"reconstructions", "samples", "nearest_training_images"}
-    expected |= {"codes_against_prior", "bandwidth", "learning_curves"}
+    expected |= {"codes_against_prior", "bandwidth", "learning_curves", "reliability"}
     if model.categorical:
         expected.add(
             {"class": "style_against_class", "cluster": "clusters"}[model.categorical.name]
@@ -423,6 +427,7 @@ RESULTS = {
     "validation": {"reconstruction_mse": 0.5},
     "test": None,
     "style_probe": None,
+    "calibration": None,
     "prior_match": {"sliced_wasserstein_ratio": 1, "hole_rate": 0, "outside_rate": 0},
     "export": None,
     "versions": {"keras_aae": "0", "tensorflow": "2", "keras": "3"},

@@ -13,6 +13,7 @@ from sklearn import preprocessing
 import tensorflow as tf
 
 from keras_aae import data
+from keras_aae.evaluation import calibration
 from keras_aae.evaluation import prior_match
 from keras_aae.models import autoencoder
 from keras_aae.models import seeds
@@ -126,6 +127,39 @@ class Evaluator:
         """
         return predictions[f"{self.model.prediction}_probabilities"].argmax(axis=1)
 
+    def calibrate(self, split: data.Split) -> None:
+        """Sets the model's temperature to the one that fits labelled examples best.
+
+        Args:
+            split: Examples that it was not trained on; without labels the temperature is 1. So it
+                is for clusters, whose names are not the model's.
+        """
+        self.model.temperature.assign(1.0)
+        known = split.take(split.y != data.UNLABELLED)
+        if self.model.prediction == "class" and len(known.x):
+            probabilities = self.predict(known)["class_probabilities"]
+            self.model.temperature.assign(calibration.temperature(probabilities, known.y))
+
+    def calibration(self, split: data.Split) -> dict | None:
+        """How far the probabilities of classes can be trusted.
+
+        Args:
+            split: Examples; unlabelled ones are left out.
+
+        Returns:
+            The `temperature`, the `expected_calibration_error` in [0, 1], and `reliability`; see
+            `calibration.reliability`. None without labels or classes.
+        """
+        known = split.take(split.y != data.UNLABELLED)
+        if self.model.prediction != "class" or not len(known.x):
+            return None
+        bins = calibration.reliability(self.predict(known)["class_probabilities"], known.y)
+        return {
+            "temperature": float(self.model.temperature),
+            "expected_calibration_error": calibration.expected_calibration_error(bins),
+            "reliability": bins,
+        }
+
     def prior_match(self, split: data.Split) -> dict[str, float]:
         """How well the styles of held-out examples, drawn from q(z|x), match their prior.
 
@@ -219,7 +253,7 @@ def _predict(
     reconstruction = model.decode(code | model.label_code(y))
     squared_error = model.observation.squared_error(x, reconstruction)
     name = f"{model.prediction}_probabilities"
-    predicted = {name: model.probabilities(code)} if model.prediction else {}
+    predicted = {name: model.calibrated(model.probabilities(code))} if model.prediction else {}
     return {
         **code,
         **predicted,

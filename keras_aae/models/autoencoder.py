@@ -343,6 +343,11 @@ class Autoencoder(trainer.Trainer):
         assert self.categorical and self.categorical.encoded
         return code[self.categorical.part]
 
+    def calibrated(self, probabilities: tf.Tensor) -> tf.Tensor:
+        """The probabilities of classes with their logits divided by `temperature`, [B, classes]."""
+        logits = tf.math.log(tf.maximum(probabilities, np.finfo(np.float32).tiny))
+        return tf.nn.softmax(logits / self.temperature)
+
     def classify(self, x: tf.Tensor | np.ndarray) -> dict[str, tf.Tensor]:
         """The class of raw examples, or their cluster, for models that predict it.
 
@@ -350,8 +355,8 @@ class Autoencoder(trainer.Trainer):
             x: As for `encode`.
 
         Returns:
-            {"class": int32 [B], "class_probabilities": float32 [B, classes]}, or the same of
-            `cluster` and `cluster_probabilities`; and the code, as `encode` gives it.
+            {"class": int32 [B], "class_probabilities": float32 [B, classes], calibrated}, or the
+            same of `cluster` and `cluster_probabilities`; and the code, as `encode` gives it.
 
         Raises:
             ValueError: the model predicts neither; see `prediction`.
@@ -359,7 +364,7 @@ class Autoencoder(trainer.Trainer):
         if not self.prediction:
             raise ValueError(f"{type(self).__name__} predicts neither classes nor clusters")
         code = self.encode(x)
-        probabilities = self.probabilities(code)
+        probabilities = self.calibrated(self.probabilities(code))
         return code | {
             self.prediction: tf.argmax(probabilities, axis=-1, output_type=tf.int32),
             f"{self.prediction}_probabilities": probabilities,

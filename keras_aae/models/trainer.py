@@ -34,6 +34,8 @@ class Trainer(keras.Model):
     Attributes:
         phases: The phases of a step, in the paper's order.
         step: How many minibatches it was trained on.
+        temperature: What divides the logits of classes in `classify`, float32; 1 until it is set,
+            as `evaluation.Evaluator.calibrate` does.
         optimizers: The optimizer of each optimizer step by name, once it is compiled.
         labels: Which training labels it learns from: `none`, `few` (beside examples without them)
             or `all`.
@@ -50,6 +52,9 @@ class Trainer(keras.Model):
         self.average = average
         self.step = self.add_weight(
             shape=(), dtype="int64", trainable=False, name="step", initializer="zeros"
+        )
+        self.temperature = self.add_weight(
+            shape=(), dtype="float32", trainable=False, name="temperature", initializer="ones"
         )
         for phase in self.phases:
             phase.build(self)

@@ -234,6 +234,24 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> figure.Figur
     return picture
 
 
+def reliability(bins: Sequence[Mapping[str, float]]) -> figure.Figure:
+    """Accuracy against confidence: on the diagonal where probabilities are right.
+
+    Args:
+        bins: What `evaluation.calibration.reliability` gives.
+    """
+    picture = figure.Figure(figsize=(4.5, 4.5), layout="constrained")
+    axes = picture.subplots()
+    sure, right = ([each[name] for each in bins] for name in ("confidence", "accuracy"))
+    axes.plot([0, 1], [0, 1], color="0.7", linestyle="--")
+    axes.plot(sure, right)
+    # The area of a point shows how many examples it stands for.
+    axes.scatter(sure, right, [20 + 200 * each["share"] for each in bins])
+    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.grid(alpha=0.3)
+    return picture
+
+
 def captioned_images(
     images: np.ndarray, captions: Sequence[str], title: str | None = None
 ) -> figure.Figure:

@@ -47,6 +47,8 @@ def draw(
     if model.prediction == "class":
         drawn |= _mistakes(evaluator, held_out, predictions, dataset.classes)
     drawn |= _codes(model, held_out.y, predictions, dataset.classes)
+    if results.get("calibration"):
+        drawn["reliability"] = figures.reliability(results["calibration"]["reliability"])
     if "likelihood" in results:
         bandwidths, nats = zip(*results["likelihood"]["curve"], strict=True)
         drawn["bandwidth"] = figures.curve(bandwidths, nats, "bandwidth", "nats, validation images")

@@ -28,6 +28,10 @@ CAPTIONS = {  # Of each figure that the report shows, in this order.
     "confusion": "The number of held-out examples by their class (row) and by the class that the "
     "model predicts (column). The darker a cell, the larger its share of its row; shades show the "
     "square root of the share, so that rare mistakes can be seen.",
+    "reliability": "How often predictions are right (accuracy) by how sure the model is of them "
+    "(the probability of the predicted class, after temperature scaling). On the dashed line "
+    "probabilities are right, below it the model is too sure. The larger a point, the more "
+    "held-out examples it stands for; all but the rightmost often stand for very few.",
     "worst_mistakes": "The held-out images whose predicted class is not their label, those first "
     "where the model gives its prediction the highest probability, at most 24. Above each: the "
     "prediction, then the label, which may itself be wrong.",
