@@ -217,6 +217,12 @@ class Config:
         "of a phase.",
         low=0,
     )
+    sliced_weight: float = _loss(
+        defaults.SLICED_WEIGHT,
+        "Weight of the sliced Wasserstein distance of style codes to their prior, which steadies "
+        "the adversary. 0: the paper's losses alone.",
+        low=0,
+    )
     classification_weight: float = _loss(
         defaults.CLASSIFICATION_WEIGHT, "Weight of the classification loss.", low=0
     )

@@ -36,6 +36,15 @@ def test_adversarial_is_minus_log_of_the_probability_of_being_real_or_not():
     )
 
 
+def test_the_sliced_wasserstein_distance_of_sorted_projections():
+    codes, samples = tf.constant([[3.0, 0], [0, 0]]), tf.constant([[0.0, 1], [1, 1]])
+    # Along the first axis 0, 3 to 0, 1; along the second 0, 0 to 1, 1.
+    directions = tf.eye(2)
+    expected = np.mean([0, 4, 1, 1])
+    assert float(losses.sliced_wasserstein(codes, samples, directions)) == expected
+    assert float(losses.sliced_wasserstein(codes, codes[::-1], directions)) == 0
+
+
 def test_classification_averages_over_the_labelled_examples_only():
     logits = tf.math.log([[0.5, 0.5], [0.9, 0.1], [0.25, 0.75], [0.1, 0.9]])
     labels = tf.constant([0, -1, 1, -1])

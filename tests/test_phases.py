@@ -43,7 +43,8 @@ def test_the_objective_is_the_weighted_sum_of_the_phases():
     code = model.training_code(batch)
     trained = [each for each in model.phases if each.name != "discrimination"]
     values = [float(tf.reduce_mean(each.loss(model, batch, code))) for each in trained]
-    weights = {"reconstruction": 3, "generation": 2, "classification": 5, "agreement": 7}
+    weights = {"reconstruction": 3, "generation": 2, "sliced_wasserstein": 1}
+    weights |= {"classification": 5, "agreement": 7}
     expected = sum(weights[each.name] * value for each, value in zip(trained, values, strict=True))
     objective = model.update_rule.objective(model, "autoencoder", batch, code)
     assert float(objective) == pytest.approx(expected, rel=1e-5)
@@ -90,6 +91,27 @@ def test_a_categorical_variable_is_the_softmax_of_its_logits():
     np.testing.assert_array_equal(
         y.one_hot(tf.constant([2, -1]))["class_probabilities"], [[0, 0, 1], [0, 0, 0]]
     )
+
+
+def test_one_hot_samples_of_a_batch_have_each_value_as_often():
+    y = latents.Categorical("cluster", 4)
+    counts = [
+        y.sample(10, tf.constant([seed, 0])).numpy().sum(axis=0).astype(int) for seed in range(40)
+    ]
+    assert all(sorted(each) == [2, 2, 3, 3] for each in counts)
+    assert np.ptp(np.sum(counts, axis=0)) < 15  # No value is preferred: 100 each, about.
+
+
+def test_the_sliced_distance_alone_leads_codes_to_their_prior():
+    model = make("aae", average=0.0)
+    model.phases = (phase(model, "sliced_wasserstein"),)
+    model.compile(keras.optimizers.Adam(1e-2))
+    train(model, steps=100, count=60)
+    codes = model.encode(bars(60)[0])["style"].numpy()
+    np.testing.assert_allclose(codes.mean(axis=0), 0, atol=0.3)
+    np.testing.assert_allclose(codes.std(axis=0), 1, atol=0.3)
+    alone = make("aae", sliced_weight=0.0)
+    assert [each.name for each in alone.phases][1:] == ["discrimination", "generation"]
 
 
 @pytest.mark.parametrize("prior", ["gaussian", "gaussian_mixture"])

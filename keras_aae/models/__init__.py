@@ -16,7 +16,7 @@ _EVERY = frozenset(
         *("pixel_loss", "reconstruction_weight"),
     )
 )
-_ADVERSARIAL = _EVERY | {"posterior", "discriminator_noise", "adversarial_weight"}
+_ADVERSARIAL = _EVERY | {"posterior", "discriminator_noise", "adversarial_weight", "sliced_weight"}
 _CONDITIONAL = _ADVERSARIAL | {"style_adversary"}
 _CLUSTERING = _CONDITIONAL | {"num_clusters", "agreement_weight"}
 _SEMISUP = _CONDITIONAL | {"agreement_weight", "classification_weight"}

@@ -18,6 +18,7 @@ class AdversarialAutoencoder(autoencoder.Autoencoder):
         reconstruction    min over encoder, decoder   -E log p(x|z)
         discrimination    min over D                  -E_p(z) log D(z) - E_q(z) log(1 - D(z))
         generation        min over encoder            -E_q(z) log D(z)
+        sliced_wasserstein  min over encoder          SW(q(z), p(z)), not the paper's
 
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
@@ -27,6 +28,8 @@ class AdversarialAutoencoder(autoencoder.Autoencoder):
             the encoder also receives noise.
         discriminator_noise: Standard deviation of the noise on the discriminator's input.
         adversarial_weight: Weight of the losses of discrimination and generation.
+        sliced_weight: Weight of the sliced Wasserstein distance of codes to samples of the prior,
+            not the paper's; see `phases.SlicedWasserstein`.
         reconstruction_weight: Weight of the reconstruction loss, which is the mean over pixels, not
             the sum, of -log p(x|z) in nats; or the mean squared error, for feature vectors and
             `observation.Pixels("squared_error")`.
@@ -42,11 +45,14 @@ class AdversarialAutoencoder(autoencoder.Autoencoder):
         posterior: str = defaults.POSTERIOR,
         discriminator_noise: float = defaults.DISCRIMINATOR_NOISE,
         adversarial_weight: float = defaults.ADVERSARIAL_WEIGHT,
+        sliced_weight: float = defaults.SLICED_WEIGHT,
         reconstruction_weight: float = defaults.RECONSTRUCTION_WEIGHT,
         **kwargs: Any,
     ):
         z = latents.Style(style_size, prior, posterior)
-        adversary = phases.Adversary(z, noise=discriminator_noise, weight=adversarial_weight)
+        adversary = phases.Adversary(
+            z, noise=discriminator_noise, weight=adversarial_weight, sliced_weight=sliced_weight
+        )
         super().__init__(
             input_shape,
             (z,),

@@ -40,6 +40,7 @@ class CategoricalAAE(autoencoder.Autoencoder):
         posterior: See there.
         discriminator_noise: See there.
         adversarial_weight: See there.
+        sliced_weight: See there.
         reconstruction_weight: See there.
         **kwargs: As `autoencoder.Autoencoder`; `extra_phases` come after those above.
     """
@@ -57,12 +58,13 @@ class CategoricalAAE(autoencoder.Autoencoder):
         posterior: str = defaults.POSTERIOR,
         discriminator_noise: float = defaults.DISCRIMINATOR_NOISE,
         adversarial_weight: float = defaults.ADVERSARIAL_WEIGHT,
+        sliced_weight: float = defaults.SLICED_WEIGHT,
         reconstruction_weight: float = defaults.RECONSTRUCTION_WEIGHT,
         **kwargs: Any,
     ):
         z = latents.Style(style_size, prior, posterior)
         settings: dict[str, Any] = {"noise": discriminator_noise, "weight": adversarial_weight}
-        context = phases.style_context(style_adversary, y)
+        of_style = settings | {"context": phases.style_context(style_adversary, y)}
         agreement: Sequence[phases.Phase] = ()
         if agreement_weight:
             agreement = (phases.Agreement(y, agreement_weight),)
@@ -73,7 +75,7 @@ class CategoricalAAE(autoencoder.Autoencoder):
             (
                 phases.Reconstruction(reconstruction_weight),
                 *phases.Adversary(y, **settings).phases,
-                *phases.Adversary(z, context=context, **settings).phases,
+                *phases.Adversary(z, sliced_weight=sliced_weight, **of_style).phases,
                 *agreement,
             ),
             views=views if agreement_weight else None,

@@ -69,6 +69,7 @@ class LabelInformedAAE(autoencoder.Autoencoder):
         posterior: See there.
         discriminator_noise: See there.
         adversarial_weight: See there.
+        sliced_weight: See there.
         reconstruction_weight: See there.
         **kwargs: As `autoencoder.Autoencoder`.
 
@@ -89,12 +90,19 @@ class LabelInformedAAE(autoencoder.Autoencoder):
         posterior: str = defaults.POSTERIOR,
         discriminator_noise: float = defaults.DISCRIMINATOR_NOISE,
         adversarial_weight: float = defaults.ADVERSARIAL_WEIGHT,
+        sliced_weight: float = defaults.SLICED_WEIGHT,
         reconstruction_weight: float = defaults.RECONSTRUCTION_WEIGHT,
         **kwargs: Any,
     ):
         z = latents.Style(style_size, prior, posterior)
         _check_mixture(z.prior, num_classes)
-        adversary = _Adversary(z, num_classes, noise=discriminator_noise, weight=adversarial_weight)
+        adversary = _Adversary(
+            z,
+            num_classes,
+            noise=discriminator_noise,
+            weight=adversarial_weight,
+            sliced_weight=sliced_weight,
+        )
         self._num_classes = num_classes
         super().__init__(
             input_shape,

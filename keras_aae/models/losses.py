@@ -62,6 +62,21 @@ def mutual_information(joint: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(joint * (tf.math.log(joint) - marginal - marginal[:, None]))
 
 
+def sliced_wasserstein(codes: tf.Tensor, samples: tf.Tensor, directions: tf.Tensor) -> tf.Tensor:
+    """The squared 2-Wasserstein distance of two sets along each of some directions, the mean.
+
+    Args:
+        codes: [B, size].
+        samples: As many others, [B, size].
+        directions: Unit vectors, [size, D].
+
+    Returns:
+        A scalar.
+    """
+    first, second = (tf.sort(tf.matmul(points, directions), axis=0) for points in (codes, samples))
+    return tf.reduce_mean(tf.math.squared_difference(first, second))
+
+
 def separation(heads: tf.Tensor, threshold: float) -> tf.Tensor:
     """Sum over pairs of heads of max(0, threshold - distance), a scalar.
 

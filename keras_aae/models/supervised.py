@@ -30,6 +30,7 @@ class SupervisedAAE(autoencoder.Autoencoder):
         posterior: See there.
         discriminator_noise: See there.
         adversarial_weight: See there.
+        sliced_weight: See there.
         reconstruction_weight: See there.
         **kwargs: As `autoencoder.Autoencoder`.
 
@@ -50,6 +51,7 @@ class SupervisedAAE(autoencoder.Autoencoder):
         posterior: str = defaults.POSTERIOR,
         discriminator_noise: float = defaults.DISCRIMINATOR_NOISE,
         adversarial_weight: float = defaults.ADVERSARIAL_WEIGHT,
+        sliced_weight: float = defaults.SLICED_WEIGHT,
         reconstruction_weight: float = defaults.RECONSTRUCTION_WEIGHT,
         **kwargs: Any,
     ):
@@ -60,6 +62,7 @@ class SupervisedAAE(autoencoder.Autoencoder):
             context=phases.style_context(style_adversary, y),
             noise=discriminator_noise,
             weight=adversarial_weight,
+            sliced_weight=sliced_weight,
         )
         super().__init__(
             input_shape,
