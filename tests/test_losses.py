@@ -57,21 +57,34 @@ def test_classification_of_a_batch_without_labels_is_zero():
     np.testing.assert_array_equal(losses.classification(tf.constant([-1, -1]), tf.zeros([2, 3])), 0)
 
 
+def mutual_information(joint):
+    return float(tf.reduce_sum(joint * losses.pointwise_mutual_information(tf.constant(joint))))
+
+
 def test_mutual_information_of_joint_distributions_worked_out_by_hand():
-    assert float(losses.mutual_information(tf.eye(4) / 4)) == pytest.approx(math.log(4), rel=1e-4)
-    assert float(losses.mutual_information(tf.fill([3, 3], 1 / 9))) == pytest.approx(0, abs=1e-6)
+    assert mutual_information(np.eye(4, dtype=np.float32) / 4) == pytest.approx(
+        math.log(4), rel=1e-4
+    )
+    assert mutual_information(np.full([3, 3], 1 / 9, np.float32)) == pytest.approx(0, abs=1e-6)
     # P = [[0.4, 0.1], [0.1, 0.4]]: 0.8 log(0.4 / 0.25) + 0.2 log(0.1 / 0.25).
     expected = 0.8 * math.log(1.6) + 0.2 * math.log(0.4)
     for joint in ([[0.4, 0.1], [0.1, 0.4]], [[0.4, 0.2], [0.0, 0.4]]):  # Both ways count alike.
-        assert float(losses.mutual_information(tf.constant(joint))) == pytest.approx(expected)
+        assert mutual_information(np.array(joint, np.float32)) == pytest.approx(expected)
 
 
-def test_mutual_information_has_a_gradient_where_a_class_is_empty():
-    joint = tf.constant([[1.0, 0.0], [0.0, 0.0]])
+def test_pointwise_mutual_information_is_the_gradient_of_mutual_information_but_for_a_constant():
+    joint = tf.constant([[0.3, 0.1, 0.0], [0.1, 0.2, 0.05], [0.0, 0.05, 0.2]])
     with tf.GradientTape() as tape:
         tape.watch(joint)
-        loss = losses.mutual_information(joint)
-    assert np.isfinite(tape.gradient(loss, joint)).all()
+        information = tf.reduce_sum(joint * losses.pointwise_mutual_information(joint))
+    known = joint.numpy() > 0
+    difference = tape.gradient(information, joint) - losses.pointwise_mutual_information(joint)
+    np.testing.assert_allclose(difference.numpy()[known], -1, atol=1e-5)
+
+
+def test_pointwise_mutual_information_is_finite_where_a_class_is_empty():
+    joint = tf.constant([[1.0, 0.0], [0.0, 0.0]])
+    assert np.isfinite(losses.pointwise_mutual_information(joint)).all()
 
 
 def test_separation_sums_what_each_pair_of_heads_lacks():

@@ -201,13 +201,26 @@ def test_input_noise_reaches_what_the_encoder_sees_in_training_alone():
     np.testing.assert_allclose(noisy.training_code(held_out)["style"], expected, atol=1e-5)
 
 
+def agreement_of(model, first, second):
+    code = {"cluster_probabilities": tf.concat([first, second], axis=0)}
+    return float(phase(model, "agreement").loss(model, None, code)[0])
+
+
 def test_agreement_compares_examples_with_their_views():
+    """In the first step the moving average is the joint distribution of the batch."""
+    sure = tf.one_hot([0, 1, 2, 3], 4)
+    assert agreement_of(make("clustering"), sure, sure) == pytest.approx(-np.log(4), rel=1e-4)
+    unsure = tf.fill([4, 4], 0.25)
+    assert agreement_of(make("clustering"), sure, unsure) == pytest.approx(0, abs=1e-5)
+
+
+def test_agreement_sees_the_joint_distribution_of_many_steps():
     model = make("clustering")
-    agreement, sure = phase(model, "agreement"), tf.one_hot([0, 1, 2, 3], 4)
-    agreeing = {"cluster_probabilities": tf.concat([sure, sure], axis=0)}
-    assert float(agreement.loss(model, None, agreeing)[0]) == pytest.approx(-np.log(4), rel=1e-4)
-    unrelated = {"cluster_probabilities": tf.concat([sure, tf.fill([4, 4], 0.25)], axis=0)}
-    assert float(agreement.loss(model, None, unrelated)[0]) == pytest.approx(0, abs=1e-5)
+    first, second = tf.one_hot([0, 1], 4), tf.one_hot([2, 3], 4)
+    assert agreement_of(model, first, first) == pytest.approx(-np.log(2), rel=1e-4)
+    model.step.assign(1)
+    # Half of what was seen is (0, 0) and (1, 1), half (2, 2) and (3, 3): four clusters, not two.
+    assert agreement_of(model, second, second) == pytest.approx(-np.log(4), rel=1e-4)
 
 
 def test_the_separation_pushes_close_heads_apart_and_leaves_the_others():

@@ -110,6 +110,12 @@ def test_a_table_shows_every_seed_and_drops_none():
     assert tables.markdown([["a", "b"], ["1", "2"]]) == "| a | b |\n|---|---|\n| 1 | 2 |\n"
 
 
+def test_five_minutes_of_training_have_their_error():
+    rows = [{"step": n, "seconds": 100.0 * n, "error_rate": 1 / n} for n in (1, 3, 4)]
+    assert tables.numbers({"curve": rows})["early.error_rate"] == 1 / 3
+    assert tables.numbers({"curve": rows[2:]}) == {}
+
+
 def test_what_one_run_lacks_is_not_averaged_over_the_others():
     study = summary("")
     del study["runs"][0]["results"]["test"]

@@ -49,17 +49,21 @@ def classification(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.math.divide_no_nan(tf.where(known, cross_entropy, 0.0), share)
 
 
-def mutual_information(joint: tf.Tensor) -> tf.Tensor:
-    """I(y; y') of the classes of two views of the same examples, in nats, a scalar.
+def pointwise_mutual_information(joint: tf.Tensor) -> tf.Tensor:
+    """The log of P(y, y') / (P(y) P(y')) for the classes of two views of an example, in nats.
 
-    Which view comes first is left open, so that the joint distribution counts both ways.
+    Its mean under P is the mutual information I(y; y'), and it is the gradient of that, but for a
+    constant. Which view comes first is left open, so that P counts both ways.
 
     Args:
         joint: The joint distribution P(y, y'), [K, K], with a sum of 1.
+
+    Returns:
+        [K, K], symmetric.
     """
     joint = tf.maximum((joint + tf.transpose(joint)) / 2, 1e-8)
     marginal = tf.math.log(tf.reduce_sum(joint, axis=0))
-    return tf.reduce_sum(joint * (tf.math.log(joint) - marginal - marginal[:, None]))
+    return tf.math.log(joint) - marginal - marginal[:, None]
 
 
 def sliced_wasserstein(codes: tf.Tensor, samples: tf.Tensor, directions: tf.Tensor) -> tf.Tensor:

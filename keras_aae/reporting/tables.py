@@ -12,6 +12,7 @@ from keras_aae import errors
 from keras_aae import files
 from keras_aae.training import run_directory
 
+_SECONDS = 300  # Of training, for what a short run gives.
 _NUMBERS = (
     *("steps", "train_seconds", "validation", "test", "prior_match", "style_probe", "calibration"),
     *("likelihood",),
@@ -57,7 +58,10 @@ class Group(NamedTuple):
 
 
 def numbers(results: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of a run by name: `test.error_rate` for a number within `test`."""
+    """The numbers of a run by name: `test.error_rate` for a number within `test`.
+
+    `early.error_rate` is the last validation error within five minutes of training.
+    """
     flat: dict[str, float] = {}
     for name in _NUMBERS:
         value = results.get(name)
@@ -65,6 +69,9 @@ def numbers(results: Mapping[str, Any]) -> dict[str, float]:
         for key, part in parts:
             if isinstance(part, (int, float)):
                 flat[f"{name}.{key}".rstrip(".")] = part
+    early = [row for row in results.get("curve", ()) if row["seconds"] <= _SECONDS]
+    if early and "error_rate" in early[-1]:
+        flat["early.error_rate"] = early[-1]["error_rate"]
     return flat
 
 
@@ -119,8 +126,10 @@ class _Column(NamedTuple):
 
 
 _COLUMNS = (
+    _Column("validation error after 5 minutes, %", "early.error_rate", 2, 100),
     _Column("validation error, %", "validation.error_rate", 2, 100),
     _Column("test error, %", "test.error_rate", 2, 100, every=True),
+    _Column("calibration error, %", "calibration.expected_calibration_error", 2, 100),
     _Column("nats", "likelihood.nats", 0),
     _Column("reconstruction", "test.reconstruction_mse", 4),
     _Column("ratio", "prior_match.sliced_wasserstein_ratio", 1),

@@ -1,0 +1,49 @@
+"""Writes the tables of the documentation: `python docs/tables.py`.
+
+A table stands between `<!-- results: semisup ... -->` and `<!-- end -->` and shows the studies
+docs/results/<name>.json, which are the summaries that `--seeds` leaves.
+"""
+
+import pathlib
+import re
+
+from keras_aae.reporting import tables
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGES = (ROOT / "README.md", ROOT / "docs/RESULTS.md")
+_BLOCK = re.compile(r"(<!-- results: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PUBLISHED = {  # The test error of the paper's AAE, percent, or its nats.
+    "semisup": "1.90 ± 0.10",
+    "semisup_1000": "1.60 ± 0.08",
+    "semisup_all": "0.85 ± 0.02",
+    "semisup_pure": "1.90 ± 0.10",
+    "semisup_paper": "1.90 ± 0.10",
+    "clustering_16": "9.55 ± 2.05",
+    "clustering_30": "4.10 ± 1.13",
+    "dimreduce_2d_unsup": "13.18",
+    "dimreduce_2d_1000": "4.20",
+    "dimreduce_2d_100": "6.08",
+    "dimreduce_10d_100": "3.90",
+    "likelihood": "340 ± 2 nats",
+}
+
+
+def filled(page: str) -> str:
+    """The text of a page with its tables made anew."""
+    return _BLOCK.sub(lambda match: match[1] + _table(match[2].split()) + match[3], page)
+
+
+def _table(names: list[str]) -> str:
+    groups = []
+    for name in names:
+        (group,) = tables.read(str(ROOT / f"docs/results/{name}.json"))
+        groups.append(group._replace(name=f"`{name}.cfg`"))
+    header, *rows = tables.rows(groups)
+    published = [_PUBLISHED.get(name, "-") for name in names]
+    shown = [[row[0], paper, *row[1:]] for row, paper in zip(rows, published, strict=True)]
+    return tables.markdown([[header[0], "the paper", *header[1:]], *shown])
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
