@@ -138,8 +138,8 @@ def _finished(config: config_lib.Config) -> dict | None:
     if not results.get("export"):
         return None
     likelihood = results.get("likelihood", {}).get("samples", 0)
-    base_path = pathlib.Path(results["export"]).parent
-    same_export = base_path == pathlib.Path(config.export_dir) / config.name
+    base_path = pathlib.Path(results["export"]).parent.absolute()
+    same_export = base_path == pathlib.Path(config.export_dir, config.name).absolute()
     return results if same_export and config.parzen_samples in (0, likelihood) else None
 
 

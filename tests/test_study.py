@@ -4,15 +4,16 @@ import dataclasses
 import json
 import re
 
-from conftest import SMOKE
 from conftest import launch
 import numpy as np
 import pytest
 
 from keras_aae import config as config_lib
 from keras_aae import errors
+from keras_aae import experiment
 from keras_aae import files
 from keras_aae import plan
+from keras_aae import study as study_lib
 from keras_aae.deployment import model_base
 from keras_aae.reporting import figures
 from keras_aae.reporting import study_page
@@ -163,18 +164,18 @@ def test_a_table_reads_studies_and_refuses_what_is_none(tmp_path):
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, bars_npz):
-    """A folder with a finished study of two seeds, `both`, and the run of one of them, `alone`."""
+    """A folder with a study of two seeds, `both`, the run of one of them, `alone`; its settings."""
     folder = tmp_path_factory.mktemp("study")
-    settings = (*SMOKE, f"--dataset={bars_npz}", "--network=mlp")
-    done = launch(*settings, "--seeds=0,1", "--run_dir=both", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    alone = launch(*settings, "--seed=1", "--run_dir=alone", cwd=folder)
-    assert alone.returncode == 0, alone.stderr
-    return folder, settings, done
+    settings = {"labels": 30, "style_size": 2, "steps": 6, "evaluate_every": 2, "batch_size": 12}
+    settings |= {"labelled_batch_size": 6, "dataset": str(bars_npz), "network": "mlp"}
+    study_lib.run(config_lib.Config(**settings, seeds="0,1", run_dir=str(folder / "both")))
+    alone = {"run_dir": str(folder / "alone"), "export_dir": str(folder / "models")}
+    experiment.run(config_lib.Config(**settings, seed=1, **alone))
+    return folder, settings
 
 
 def test_a_study_leaves_a_run_for_each_seed_a_summary_and_a_page(study):
-    folder, _, done = study
+    folder, _ = study
     kept = files.read_record(folder / "both/summary.json")
     assert [run["directory"] for run in kept["runs"]] == ["seed=0", "seed=1"]
     assert (folder / "both/study.html").stat().st_size > 10_000
@@ -184,15 +185,10 @@ def test_a_study_leaves_a_run_for_each_seed_a_summary_and_a_page(study):
         assert run["results"]["test"] == results["test"]
         assert [row["step"] for row in run["results"]["curve"]] == [2, 4, 6]
     assert model_base.numbers(folder / "both/saved_models", "semisup") == [1, 2]
-    assert not (folder / "saved_models/semisup/2").exists()
-    table = launch("--mode=table", "--runs=both,alone", cwd=folder).stdout
-    assert table.splitlines()[0] in done.stdout
-    assert table.splitlines()[2] in done.stdout
-    assert table.splitlines()[3].startswith("| semisup | 1 |")
 
 
 def test_a_run_of_a_study_is_the_run_of_its_seed(study):
-    folder, _, _ = study
+    folder, _ = study
     one, other = (
         json.loads((folder / name / "results.json").read_text())
         for name in ("both/seed=1", "alone")
@@ -201,22 +197,26 @@ def test_a_run_of_a_study_is_the_run_of_its_seed(study):
         assert one[name] == other[name]
 
 
-def test_a_finished_study_trains_nothing_and_another_seed_only_that(study):
-    folder, settings, _ = study
-    done = launch(*settings, "--seeds=0,1,5", "--run_dir=both", cwd=folder)
+def test_the_command_line_trains_only_the_seeds_that_are_missing(study):
+    folder, settings = study
+    flags = [f"--{name}={value}" for name, value in settings.items()]
+    done = launch(*flags, "--seeds=0,1,5", "--run_dir=both", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("this run is finished; nothing to train") == 2
     assert len(files.read_record(folder / "both/summary.json")["runs"]) == 3
+    groups = [*tables.read(str(folder / "both")), *tables.read(str(folder / "alone"))]
+    table = tables.markdown(tables.rows(groups)).splitlines()
+    assert "\n".join(table[:3]) in done.stdout
+    assert table[3].startswith("| semisup | 1 |")
 
 
 def test_the_directory_of_a_run_is_not_that_of_a_study(study):
-    folder, settings, _ = study
-    done = launch(*settings, "--seeds=0,1", "--run_dir=alone", cwd=folder)
-    assert done.returncode == 2
-    assert "holds a single run" in done.stderr
-    other = launch(*settings, "--seeds=0,1", "--run_dir=both", "--steps=8", cwd=folder)
-    assert other.returncode == 2
-    assert "--run_dir=both/seed=0: holds a run with other settings" in other.stderr
+    folder, settings = study
+    with pytest.raises(errors.UserError, match="holds a single run"):
+        study_lib.run(config_lib.Config(**settings, seeds="0", run_dir=str(folder / "alone")))
+    other = settings | {"steps": 8}
+    with pytest.raises(errors.UserError, match="both/seed=0: holds a run with other settings"):
+        study_lib.run(config_lib.Config(**other, seeds="0", run_dir=str(folder / "both")))
 
 
 def test_settings_of_a_study_are_not_those_of_its_runs():
