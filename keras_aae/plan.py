@@ -40,6 +40,8 @@ def variations(config: config_lib.Config) -> list[Variation]:
             single run uses.
     """
     usual = {field.name: field.default for field in dataclasses.fields(config)}
+    if config.seeds and config.seed != usual["seed"]:
+        raise errors.UserError(f"--seed={config.seed}: expected --seed or --seeds, not both")
     for name in ("mode", "export_dir"):
         if getattr(config, name) != usual[name]:
             raise errors.UserError(

@@ -82,6 +82,7 @@ def test_the_name_of_a_run_is_one_folder():
         ({"sweep": "steps=10,x"}, "expected values of type int. Received: 'x'"),
         ({"sweep": "network=mlp,lstm"}, "--network: expected one of"),
         ({"sweep": "labels=100,0"}, "--labels=0"),
+        ({"seeds": "0,1", "seed": 3}, "expected --seed or --seeds, not both"),
         ({"seeds": "0", "export_dir": "models"}, "--export_dir=models: --seeds and --sweep train"),
         ({"seeds": "0", "mode": "export", "run_dir": "x"}, "--mode=export: --seeds and --sweep"),
     ],
