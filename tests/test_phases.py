@@ -271,7 +271,7 @@ def test_a_label_informed_sample_comes_from_its_own_component_or_from_any():
 def test_a_label_informed_model_classifies_by_the_nearest_component():
     model = make("label_informed")
     code = {"style": tf.constant([[0.1, 0.0], [1.9, 0.3], [3.2, 0.0]])}
-    assert model.probabilities(code).numpy().argmax(axis=1).tolist() == [0, 1, 2]
+    assert model.class_logits(code).numpy().argmax(axis=1).tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match="mixture prior of 3 components"):
         models.get("label_informed")(SHAPE, num_classes=3, network=SMALL)
 

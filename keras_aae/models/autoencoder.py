@@ -305,6 +305,13 @@ class Autoencoder(trainer.Trainer):
             ValueError: the examples have another shape or dtype, or are out of range; for the range
                 it is tf.errors.InvalidArgumentError inside a compiled function.
         """
+        code = self._encode_any(x, seeds)
+        return {part: values for part, values in code.items() if part not in self._logits}
+
+    def _encode_any(
+        self, x: tf.Tensor | np.ndarray, seeds: seeds_lib.Seeds | None = None
+    ) -> latents_lib.Code:
+        """What `encode` gives and the logits of `classify`, of any number of examples."""
         if tuple(x.shape[1:]) != self.example_shape:
             raise ValueError(
                 f"Expected examples of shape {self.example_shape}. Received: {tuple(x.shape[1:])}"
@@ -315,7 +322,13 @@ class Autoencoder(trainer.Trainer):
 
     def _encode(self, x: tf.Tensor, seeds: seeds_lib.Seeds | None = None) -> latents_lib.Code:
         code = self._infer(self.averaged_encoder, self.normalize(x), seeds, training=False)
-        return {part: code[part] for part in self.encoder_parts}
+        return {part: code[part] for part in (*self.encoder_parts, *self._logits)}
+
+    @property
+    def _logits(self) -> tuple[str, ...]:
+        """The name of the encoder's logits of classes or clusters; empty where it gives none."""
+        latent = self.categorical
+        return (latent.logits,) if latent and latent.encoded else ()
 
     def decode(self, code: latents_lib.Code) -> tf.Tensor:
         """The expected examples for all parts of a code.
@@ -338,15 +351,10 @@ class Autoencoder(trainer.Trainer):
         output = self.averaged_decoder(inputs, training=False)
         return self.observation.mean(tf.cast(output, tf.float32))
 
-    def probabilities(self, code: latents_lib.Code) -> tf.Tensor:
-        """The probability of each class, or cluster, for an encoded example, [B, classes]."""
+    def class_logits(self, code: latents_lib.Code) -> tf.Tensor:
+        """The logits of classes, or of clusters, [B, classes], for a code with its encoder's."""
         assert self.categorical and self.categorical.encoded
-        return code[self.categorical.part]
-
-    def calibrated(self, probabilities: tf.Tensor) -> tf.Tensor:
-        """The probabilities of classes with their logits divided by `temperature`, [B, classes]."""
-        logits = tf.math.log(tf.maximum(probabilities, np.finfo(np.float32).tiny))
-        return tf.nn.softmax(logits / self.temperature)
+        return code[self.categorical.logits]
 
     def classify(self, x: tf.Tensor | np.ndarray) -> dict[str, tf.Tensor]:
         """The class of raw examples, or their cluster, for models that predict it.
@@ -363,11 +371,11 @@ class Autoencoder(trainer.Trainer):
         """
         if not self.prediction:
             raise ValueError(f"{type(self).__name__} predicts neither classes nor clusters")
-        code = self.encode(x)
-        probabilities = self.calibrated(self.probabilities(code))
-        return code | {
-            self.prediction: tf.argmax(probabilities, axis=-1, output_type=tf.int32),
-            f"{self.prediction}_probabilities": probabilities,
+        code = self._encode_any(x)
+        logits = self.class_logits(code)
+        return {part: values for part, values in code.items() if part not in self._logits} | {
+            self.prediction: tf.argmax(logits, axis=-1, output_type=tf.int32),
+            f"{self.prediction}_probabilities": tf.nn.softmax(logits / self.temperature),
         }
 
     @tf.function(reduce_retracing=True)

@@ -115,11 +115,9 @@ class LabelInformedAAE(autoencoder.Autoencoder):
     def num_predicted(self) -> int:
         return self._num_classes
 
-    def probabilities(self, code: latents.Code) -> tf.Tensor:
-        """The probability that the code came from each class's component, [B, classes]."""
-        mixture = self.priors["style"]
-        log_probs = mixture.components_distribution.log_prob(code["style"][:, None])
-        return tf.nn.softmax(log_probs)
+    def class_logits(self, code: latents.Code) -> tf.Tensor:
+        """The log-density of the code under the component of each class, [B, classes]."""
+        return self.priors["style"].components_distribution.log_prob(code["style"][:, None])
 
 
 def _check_mixture(prior: tfd.Distribution, num_classes: int) -> None:

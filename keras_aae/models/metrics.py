@@ -20,19 +20,17 @@ def error_rate(prediction: str | None, size: int) -> keras.metrics.Metric | None
 class ClassErrorRate(keras.metrics.Mean):
     """The share of the labelled examples whose most probable class is another; NaN without any."""
 
-    def update_state(
-        self, y: tf.Tensor, probabilities: tf.Tensor, sample_weight: Any = None
-    ) -> Any:
+    def update_state(self, y: tf.Tensor, scores: tf.Tensor, sample_weight: Any = None) -> Any:
         """Adds examples.
 
         Args:
             y: int32 [B], -1 where unknown; those are left out.
-            probabilities: float32 [B, classes].
+            scores: float32 [B, classes], logits or probabilities.
             sample_weight: Not used.
         """
         del sample_weight
         known = tf.cast(y >= 0, tf.float32)
-        wrong = tf.cast(tf.argmax(probabilities, axis=-1, output_type=tf.int32) != y, tf.float32)
+        wrong = tf.cast(tf.argmax(scores, axis=-1, output_type=tf.int32) != y, tf.float32)
         return super().update_state(wrong, sample_weight=known)
 
     def result(self) -> tf.Tensor:
@@ -57,12 +55,10 @@ class ClusterErrorRate(keras.metrics.Metric):
             shape=(clusters, _CLASSES), initializer="zeros", name="counts"
         )
 
-    def update_state(
-        self, y: tf.Tensor, probabilities: tf.Tensor, sample_weight: Any = None
-    ) -> None:
+    def update_state(self, y: tf.Tensor, scores: tf.Tensor, sample_weight: Any = None) -> None:
         """Adds examples; as in `ClassErrorRate`."""
         del sample_weight
-        members = tf.one_hot(tf.argmax(probabilities, axis=-1), self._clusters)
+        members = tf.one_hot(tf.argmax(scores, axis=-1), self._clusters)
         self._counts.assign_add(tf.matmul(members, tf.one_hot(y, _CLASSES), transpose_a=True))
 
     def result(self) -> tf.Tensor:

@@ -257,7 +257,7 @@ class Trainer(keras.Model):
         code = self.training_code(batch)
         self.tracked_losses([phase for phase in self.phases if phase.measured], batch, code)
         if self._error_rate:
-            self._error_rate.update_state(batch.y, self.probabilities(code))
+            self._error_rate.update_state(batch.y, self.class_logits(code))
         return self._measured()
 
     def _measured(self) -> dict[str, tf.Tensor]:
