@@ -16,7 +16,7 @@ from keras_aae.reporting import study_page
 from keras_aae.reporting import tables
 from keras_aae.training import run_directory
 
-_LEFT_OUT = ("classes", "edge", "export", "checksum")  # Of the results of a run.
+_LEFT_OUT = ("classes", "edge", "export")  # Of the results of a run.
 
 
 def run(config: config_lib.Config) -> dict:
@@ -39,6 +39,7 @@ def run(config: config_lib.Config) -> dict:
         print(f"{each.name}: {number} of {len(variations)}", file=sys.stderr)
         results = _results(config, each, directory.path)
         kept = {name: value for name, value in results.items() if name not in _LEFT_OUT}
+        kept["command"] = each.config.command()  # As a run of its own, wherever it was.
         summary["runs"].append({"value": each.value, "directory": each.name, "results": kept})
         # After each run, so that a study that is stopped shows what it has.
         directory.write_summary(summary)

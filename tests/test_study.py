@@ -176,7 +176,7 @@ def study(tmp_path_factory, bars_npz):
 
 
 def test_a_study_leaves_a_run_for_each_seed_a_summary_and_a_page(study):
-    folder, _ = study
+    folder, settings = study
     kept = files.read_record(folder / "both/summary.json")
     assert [run["directory"] for run in kept["runs"]] == ["seed=0", "seed=1"]
     assert (folder / "both/study.html").stat().st_size > 10_000
@@ -185,6 +185,7 @@ def test_a_study_leaves_a_run_for_each_seed_a_summary_and_a_page(study):
         results = json.loads((folder / "both" / run["directory"] / "results.json").read_text())
         assert run["results"]["test"] == results["test"]
         assert [row["step"] for row in run["results"]["curve"]] == [2, 4, 6]
+        assert str(folder) not in run["results"]["command"].replace(settings["dataset"], "")
     assert model_base.numbers(folder / "both/saved_models", "semisup") == [1, 2]
 
 
