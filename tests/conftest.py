@@ -19,8 +19,10 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
-# Started in a shell's background, tests are deaf to Ctrl-C, and so would be the commands they run.
+# Started in a shell's background, or by nohup, tests are deaf to these signals, and so would be the
+# commands that they run.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # What a property is tried with: the same examples every time.
 PROPERTY = hypothesis.settings(

@@ -43,8 +43,8 @@ def test_mlp_takes_feature_vectors_and_conv_says_that_it_does_not():
 
 
 def test_an_unknown_family_is_named():
-    with pytest.raises(ValueError, match=r"'mlp'.*Received: 'resnet'"):
-        networks.get("resnet", (28, 28, 1))
+    with pytest.raises(ValueError, match=r"'mlp'.*Received: 'lstm'"):
+        networks.get("lstm", (28, 28, 1))
 
 
 @pytest.mark.parametrize("network", [5, None, {"width": 3}, networks.MLP])

@@ -155,7 +155,7 @@ class Evaluator:
             return None
         bins = calibration.reliability(self.predict(known)["class_probabilities"], known.y)
         return {
-            "temperature": float(self.model.temperature),
+            "temperature": float(self.model.temperature.numpy()),
             "expected_calibration_error": calibration.expected_calibration_error(bins),
             "reliability": bins,
         }

@@ -8,7 +8,6 @@ as `extra_phases`.
 import abc
 from collections.abc import Sequence
 import math
-from typing import Any
 from typing import NamedTuple
 from typing import Protocol
 
@@ -83,8 +82,8 @@ class Model(Protocol):
     def decoder_output(self, code: latents.Code, training: bool) -> tf.Tensor:
         """The decoder's output for a code."""
 
-    def add_weight(self, shape: tuple[int, ...], **kwargs: Any) -> keras.Variable:
-        """A variable of the model, for a phase to keep something in from step to step."""
+    def add_state(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
+        """A variable for what a phase keeps from step to step."""
 
 
 class Phase(abc.ABC):
@@ -405,14 +404,7 @@ class Agreement(Phase):
         self._latent = latent
 
     def build(self, model: Model) -> None:
-        size = self._latent.size
-        self._joint = model.add_weight(
-            shape=(size, size),
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
-            name="joint",
-        )
+        self._joint = model.add_state("joint", (self._latent.size, self._latent.size))
 
     def networks(self, model: Model) -> tuple[keras.Model, ...]:
         return (model.encoder,)

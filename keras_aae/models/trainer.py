@@ -61,6 +61,24 @@ class Trainer(keras.Model):
         self._trackers = {phase.name: keras.metrics.Mean(phase.name) for phase in self.phases}
         self._error_rate = metrics_lib.error_rate(self.prediction, self.num_predicted)
 
+    def add_state(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
+        """A variable for what a phase keeps from step to step, float32, zeros at first.
+
+        Args:
+            name: Its name; it becomes an attribute of the model, which checkpoints look for.
+            shape: Its shape.
+        """
+        state = self.add_weight(
+            shape=shape,
+            dtype="float32",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+            name=name,
+        )
+        setattr(self, name, state)
+        return state
+
     # Compiling
 
     def compile(
