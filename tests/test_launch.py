@@ -532,4 +532,5 @@ def test_mirrored_devices_and_long_executions_change_nothing_but_the_speed(
     done = launch(*arguments, "--steps_per_execution=2", "--strategy=mirrored", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert_complete(tmp_path)
-    assert results(tmp_path)["test"] == results(finished)["test"]
+    # What is added up over replicas is added up in another order.
+    assert results(tmp_path)["test"] == pytest.approx(results(finished)["test"], rel=1e-6)
