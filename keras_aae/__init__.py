@@ -16,6 +16,7 @@ _PUBLIC = {
     "Autoencoder": "keras_aae.models.autoencoder",
     "Config": "keras_aae.config",
     "UserError": "keras_aae.errors",
+    "adversaries": "keras_aae.models",
     "latents": "keras_aae.models",
     "phases": "keras_aae.models",
     "data": "keras_aae",

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from tensorflow_probability import distributions as tfd
 
+from keras_aae.models import adversaries
 from keras_aae.models import autoencoder
 from keras_aae.models import defaults
 from keras_aae.models import latents
@@ -15,10 +16,10 @@ from keras_aae.models import phases
 class AdversarialAutoencoder(autoencoder.Autoencoder):
     """An autoencoder whose aggregated posterior q(z) is matched to a prior p(z) by an adversary.
 
-        reconstruction    min over encoder, decoder   -E log p(x|z)
-        discrimination    min over D                  -E_p(z) log D(z) - E_q(z) log(1 - D(z))
-        generation        min over encoder            -E_q(z) log D(z)
-        sliced_wasserstein  min over encoder          SW(q(z), p(z)), not the paper's
+        reconstruction      min over encoder, decoder   -E log p(x|z)
+        discrimination      min over D                  -E_p(z) log D(z) - E_q(z) log(1 - D(z))
+        generation          min over encoder            -E_q(z) log D(z)
+        sliced_wasserstein  min over encoder            SW(q(z), p(z)), not the paper's
 
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
@@ -29,7 +30,7 @@ class AdversarialAutoencoder(autoencoder.Autoencoder):
         discriminator_noise: Standard deviation of the noise on the discriminator's input.
         adversarial_weight: Weight of the losses of discrimination and generation.
         sliced_weight: Weight of the sliced Wasserstein distance of codes to samples of the prior,
-            not the paper's; see `phases.SlicedWasserstein`.
+            not the paper's; see `adversaries.SlicedWasserstein`.
         reconstruction_weight: Weight of the reconstruction loss, which is the mean over pixels, not
             the sum, of -log p(x|z) in nats; or the mean squared error, for feature vectors and
             `observation.Pixels("squared_error")`.
@@ -50,7 +51,7 @@ class AdversarialAutoencoder(autoencoder.Autoencoder):
         **kwargs: Any,
     ):
         z = latents.Style(style_size, prior, posterior)
-        adversary = phases.Adversary(
+        adversary = adversaries.Adversary(
             z, noise=discriminator_noise, weight=adversarial_weight, sliced_weight=sliced_weight
         )
         super().__init__(

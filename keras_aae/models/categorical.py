@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_aae.data import augmentation
+from keras_aae.models import adversaries
 from keras_aae.models import autoencoder
 from keras_aae.models import defaults
 from keras_aae.models import latents
@@ -17,22 +18,23 @@ from keras_aae.models import phases
 class CategoricalAAE(autoencoder.Autoencoder):
     """The encoder gives a class or cluster q(y|x) and a style z.
 
-        reconstruction    min over encoder, decoder   -E log p(x|y, z)
-        discrimination    min over D_y, D_z           -E_p(y) log D_y(y) - E_q(y) log(1 - D_y(y))
-                                                      -E_p(z) log D_z(z, y)
-                                                      -E_q(z|y) log(1 - D_z(z, y))
-        generation        min over encoder            -E_q(y) log D_y(y) - E_q(z|y) log D_z(z, y)
-        agreement         min over encoder            -I(y; y') of x and a view of x
+        reconstruction      min over encoder, decoder   -E log p(x|y, z)
+        discrimination      min over D_y, D_z           -E_p(y) log D_y(y) - E_q(y) log(1 - D_y(y))
+                                                        -E_p(z) log D_z(z, y)
+                                                        -E_q(z|y) log(1 - D_z(z, y))
+        generation          min over encoder            -E_q(y) log D_y(y) - E_q(z|y) log D_z(z, y)
+        sliced_wasserstein  min over encoder            SW(q(z), p(z)), not the paper's
+        agreement           min over encoder            -I(y; y') of x and a view of x
 
-    The agreement is not the paper's; see `phases.Agreement`.
+    The agreement is not the paper's either; see `phases.Agreement`.
 
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
         y: The discrete latent variable.
         style_adversary: Whether the style discriminator matches p(z) per class or cluster
             (`conditional`: it receives y) or in aggregate (`marginal`, the paper's).
-        agreement_weight: Weight of the agreement. With 0 there are no views, `views`
-            is ignored, and there is nothing but the paper's losses.
+        agreement_weight: Weight of the agreement. With 0 there are no views, and `views` is
+            ignored.
         views: Random changes of an example that keep its class; see `autoencoder.Autoencoder`.
             Default: `augmentation.default_views`.
         style_size: As in `aae.AdversarialAutoencoder`, like all that follow.
@@ -64,7 +66,7 @@ class CategoricalAAE(autoencoder.Autoencoder):
     ):
         z = latents.Style(style_size, prior, posterior)
         settings: dict[str, Any] = {"noise": discriminator_noise, "weight": adversarial_weight}
-        of_style = settings | {"context": phases.style_context(style_adversary, y)}
+        of_style = settings | {"context": adversaries.style_context(style_adversary, y)}
         agreement: Sequence[phases.Phase] = ()
         if agreement_weight:
             agreement = (phases.Agreement(y, agreement_weight),)
@@ -74,8 +76,8 @@ class CategoricalAAE(autoencoder.Autoencoder):
             (y, z),
             (
                 phases.Reconstruction(reconstruction_weight),
-                *phases.Adversary(y, **settings).phases,
-                *phases.Adversary(z, sliced_weight=sliced_weight, **of_style).phases,
+                *adversaries.Adversary(y, **settings).phases,
+                *adversaries.Adversary(z, sliced_weight=sliced_weight, **of_style).phases,
                 *agreement,
             ),
             views=views if agreement_weight else None,

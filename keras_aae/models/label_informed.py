@@ -6,13 +6,14 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_aae.models import adversaries
 from keras_aae.models import autoencoder
 from keras_aae.models import defaults
 from keras_aae.models import latents
 from keras_aae.models import phases
 
 
-class _Adversary(phases.Adversary):
+class _Adversary(adversaries.Adversary):
     """The discriminator also receives the label, one-hot, with one more class for 'unlabelled'.
 
     With a label it compares codes with samples of that class's component of the prior, without one
@@ -21,7 +22,7 @@ class _Adversary(phases.Adversary):
     Args:
         latent: The style, whose prior is a mixture.
         num_classes: The number of its components.
-        **kwargs: As `phases.Adversary`.
+        **kwargs: As `adversaries.Adversary`.
     """
 
     whole_batch = True
@@ -53,10 +54,11 @@ class _Adversary(phases.Adversary):
 class LabelInformedAAE(autoencoder.Autoencoder):
     """Each class is led to a component p(z|k) of its own of a mixture prior.
 
-        reconstruction    min over encoder, decoder   -E log p(x|z)
-        discrimination    min over D                  -E_p(z|k) log D(z, k)
-                                                      -E_q(z|k) log(1 - D(z, k))
-        generation        min over encoder            -E_q(z|k) log D(z, k)
+        reconstruction      min over encoder, decoder   -E log p(x|z)
+        discrimination      min over D                  -E_p(z|k) log D(z, k)
+                                                        -E_q(z|k) log(1 - D(z, k))
+        generation          min over encoder            -E_q(z|k) log D(z, k)
+        sliced_wasserstein  min over encoder            SW(q(z), p(z)), not the paper's
 
     where k is the label, or 'unlabelled' for the whole prior. A code is of the class whose
     component it most probably came from.

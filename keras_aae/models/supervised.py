@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from tensorflow_probability import distributions as tfd
 
+from keras_aae.models import adversaries
 from keras_aae.models import autoencoder
 from keras_aae.models import defaults
 from keras_aae.models import latents
@@ -15,10 +16,11 @@ from keras_aae.models import phases
 class SupervisedAAE(autoencoder.Autoencoder):
     """The decoder receives the class y, one-hot, so that the code z is left with the style alone.
 
-        reconstruction    min over encoder, decoder   -E log p(x|y, z)
-        discrimination    min over D                  -E_p(z) log D(z, y)
-                                                      -E_q(z|y) log(1 - D(z, y))
-        generation        min over encoder            -E_q(z|y) log D(z, y)
+        reconstruction      min over encoder, decoder   -E log p(x|y, z)
+        discrimination      min over D                  -E_p(z) log D(z, y)
+                                                        -E_q(z|y) log(1 - D(z, y))
+        generation          min over encoder            -E_q(z|y) log D(z, y)
+        sliced_wasserstein  min over encoder            SW(q(z), p(z)), not the paper's
 
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
@@ -57,9 +59,9 @@ class SupervisedAAE(autoencoder.Autoencoder):
     ):
         y = latents.Label("class", num_classes)
         z = latents.Style(style_size, prior, posterior)
-        adversary = phases.Adversary(
+        adversary = adversaries.Adversary(
             z,
-            context=phases.style_context(style_adversary, y),
+            context=adversaries.style_context(style_adversary, y),
             noise=discriminator_noise,
             weight=adversarial_weight,
             sliced_weight=sliced_weight,
