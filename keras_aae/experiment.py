@@ -4,14 +4,12 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
 import dataclasses
-import io
 import pathlib
 import shlex
 import sys
 from typing import Any
 
 import keras
-from matplotlib import figure as figure_lib
 import numpy as np
 
 from keras_aae import config as config_lib
@@ -29,6 +27,7 @@ from keras_aae.deployment import model_base
 from keras_aae.models import autoencoder
 from keras_aae.models import observation
 from keras_aae.reporting import comparison
+from keras_aae.reporting import figures
 from keras_aae.reporting import gallery
 from keras_aae.reporting import report
 from keras_aae.reporting import tables
@@ -359,15 +358,9 @@ def _draw(
     checkpoints: checkpoints_lib.Checkpoints,
 ) -> None:
     """Writes the figures."""
-    figures = gallery.draw(evaluation.Evaluator(model), dataset, results, checkpoints.rows)
-    for name, figure in figures.items():
-        directory.write(f"figures/{name}.png", _png(figure))
-
-
-def _png(figure: figure_lib.Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=110)
-    return buffer.getvalue()
+    drawn = gallery.draw(evaluation.Evaluator(model), dataset, results, checkpoints.rows)
+    for name, picture in drawn.items():
+        directory.write(f"figures/{name}.png", figures.png(picture))
 
 
 def _export(

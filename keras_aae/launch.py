@@ -118,12 +118,10 @@ def _wrapped(flag: str, text: str) -> str:
 
 def _check_directory(config: config_lib.Config) -> None:
     """Raises a UserError where training can't write to --run_dir, or something else is there."""
-    if config.mode != "train":
-        return
     runs = {"": config}
     if plan.is_study(config):
         runs = {each.name: each.config for each in plan.variations(config)}
-    if config.run_dir:
+    if config.run_dir and config.mode == "train":
         for name, each in runs.items():
             run_directory.RunDirectory(pathlib.Path(config.run_dir, name)).check(each)
 

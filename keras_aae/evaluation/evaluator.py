@@ -248,13 +248,13 @@ def clustering_scores(clusters: np.ndarray, labels: np.ndarray) -> dict[str, flo
 def _predict(
     model: autoencoder.Autoencoder, x: tf.Tensor, y: tf.Tensor, start: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    answer = model.classify(x) if model.prediction else model.encode(x)
-    code = model.encode(x)
+    code = model.encode(x, logits=True)
     sample = model.encode(x, seeds.Seeds(model.seed, start))["style"]
     reconstruction = model.decode(code | model.label_code(y))
     squared_error = model.observation.squared_error(x, reconstruction)
     return {
-        **answer,
+        **code,
+        **(model.predicted(code) if model.prediction else {}),
         "style_sample": sample,
         "reconstruction": reconstruction,
         "squared_error": squared_error,

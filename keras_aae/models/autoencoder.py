@@ -288,7 +288,11 @@ class Autoencoder(trainer.Trainer):
     # Inference
 
     def encode(
-        self, x: tf.Tensor | np.ndarray, seeds: seeds_lib.Seeds | None = None
+        self,
+        x: tf.Tensor | np.ndarray,
+        seeds: seeds_lib.Seeds | None = None,
+        *,
+        logits: bool = False,
     ) -> latents_lib.Code:
         """The code of raw examples; of many of them in batches, compiled.
 
@@ -296,29 +300,30 @@ class Autoencoder(trainer.Trainer):
             x: uint8 images [B, H, W, C], float ones in [0, 1], or float features [B, D].
             seeds: A `seeds.Seeds` to draw the code from q(z|x) with. Default: no draw; the mean of
                 a `gaussian` posterior, the code for zero noise of a `universal` one.
+            logits: Whether the encoder's logits of classes or clusters, `class_logits` or
+                `cluster_logits`, come with it, for `predicted`.
 
         Returns:
-            float32 [B, size] for each of `encoder_parts`, like `style` and `class_probabilities`;
-            for dimensionality reduction also `representation`, float32 [B, n].
+            float32 [B, size] for each of `encoder_parts`, like `style` and `class_probabilities`,
+            those that the decoder is trained with (`classify` gives calibrated ones); for
+            dimensionality reduction also `representation`, float32 [B, n].
 
         Raises:
             ValueError: the examples have another shape or dtype, or are out of range; for the range
                 it is tf.errors.InvalidArgumentError inside a compiled function.
         """
-        code = self._encode_any(x, seeds)
-        return {part: values for part, values in code.items() if part not in self._logits}
-
-    def _encode_any(
-        self, x: tf.Tensor | np.ndarray, seeds: seeds_lib.Seeds | None = None
-    ) -> latents_lib.Code:
-        """What `encode` gives and the logits of `classify`, of any number of examples."""
         if tuple(x.shape[1:]) != self.example_shape:
             raise ValueError(
                 f"Expected examples of shape {self.example_shape}. Received: {tuple(x.shape[1:])}"
             )
         if seeds or not tf.executing_eagerly():
-            return self._encode(x, seeds)
-        return batches.in_parts(lambda part: self._encode_batch(part), self.normalize, x)
+            code = self._encode(x, seeds)
+        else:
+            code = batches.in_parts(lambda part: self._encode_batch(part), self.normalize, x)
+        return code if logits else self._without_logits(code)
+
+    def _without_logits(self, code: latents_lib.Code) -> latents_lib.Code:
+        return {part: values for part, values in code.items() if part not in self._logits}
 
     def _encode(self, x: tf.Tensor, seeds: seeds_lib.Seeds | None = None) -> latents_lib.Code:
         code = self._infer(self.averaged_encoder, self.normalize(x), seeds, training=False)
@@ -371,10 +376,18 @@ class Autoencoder(trainer.Trainer):
         """
         if not self.prediction:
             raise ValueError(f"{type(self).__name__} predicts neither classes nor clusters")
-        code = self._encode_any(x)
+        code = self.encode(x, logits=True)
+        return self._without_logits(code) | self.predicted(code)
+
+    def predicted(self, code: latents_lib.Code) -> dict[str, tf.Tensor]:
+        """The part of `classify`'s answer that is not the code.
+
+        Args:
+            code: What `encode` gives with `logits`.
+        """
         logits = self.class_logits(code)
-        return {part: values for part, values in code.items() if part not in self._logits} | {
-            self.prediction: tf.argmax(logits, axis=-1, output_type=tf.int32),
+        return {
+            str(self.prediction): tf.argmax(logits, axis=-1, output_type=tf.int32),
             f"{self.prediction}_probabilities": tf.nn.softmax(logits / self.temperature),
         }
 

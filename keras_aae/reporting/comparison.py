@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from keras_aae import errors
 from keras_aae.reporting import report
 from keras_aae.reporting import tables
 from keras_aae.training import run_directory
@@ -25,7 +24,7 @@ def render(runs: list[str]) -> str:
             damaged.
     """
     directories = [run_directory.RunDirectory(path) for path in runs]
-    results = [_results(directory) for directory in directories]
+    results = [tables.finished(directory) for directory in directories]
     rows = [_flat(found) for found in results]
     keys = dict.fromkeys(key for row in rows for key in row)
     pictures = [directory.read_figures(list(_SHOWN)) for directory in directories]
@@ -36,15 +35,6 @@ def render(runs: list[str]) -> str:
         figures={name: row for name, row in images.items() if any(row)},
         captions=report.CAPTIONS,
     )
-
-
-def _results(directory: run_directory.RunDirectory) -> dict[str, Any]:
-    results = directory.read_results()
-    if results is None:
-        raise errors.UserError(
-            f"--runs: {directory.path}: expected a finished run; it has no results"
-        )
-    return results
 
 
 def _flat(results: Mapping[str, Any]) -> dict[str, str | float]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import io
 from typing import Any
 
 import contourpy
@@ -22,6 +23,13 @@ _STYLES = {
 }
 _CAPTIONED_COLUMNS = 8
 _LEAST_SHARE = 0.1  # Of the height of a panel that its curve takes where zero is in it.
+
+
+def png(picture: figure.Figure) -> bytes:
+    """A figure as a PNG file."""
+    buffer = io.BytesIO()
+    picture.savefig(buffer, dpi=110)
+    return buffer.getvalue()
 
 
 def image_grid(

@@ -1,7 +1,6 @@
 """The page of a study: its numbers, and its learning curves with their spread."""
 
 from collections.abc import Mapping
-import io
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ def render(summary: Mapping[str, Any], planned: int) -> str:
         groups=groups,
         table={name: [found.get(name) for found in numbers.values()] for name in names},
         best=best(groups) if len(groups) > 1 else None,
-        curves=_png(groups),
+        curves=figures.png(figures.bands({group.name: _curves(group) for group in groups})),
     )
 
 
@@ -37,13 +36,6 @@ def best(groups: list[tables.Group]) -> tables.Group:
     """The group with the least mean validation error, or reconstruction error without one."""
     name = next(name for name in _DECIDES if all(name in group.numbers() for group in groups))
     return min(groups, key=lambda group: group.numbers()[name].mean)
-
-
-def _png(groups: list[tables.Group]) -> bytes:
-    curves = {group.name: _curves(group) for group in groups}
-    buffer = io.BytesIO()
-    figures.bands(curves).savefig(buffer, dpi=110)
-    return buffer.getvalue()
 
 
 def _curves(group: tables.Group) -> dict[str, tuple[np.ndarray, np.ndarray]]:

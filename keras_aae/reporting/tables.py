@@ -89,10 +89,22 @@ def read(path: str) -> list[Group]:
     summary = files.read_record(file)
     if summary is not None:
         return groups(summary)
-    results = run_directory.RunDirectory(place).read_results()
-    if results is None:
-        raise errors.UserError(f"--runs: {place}: expected a finished run; it has no results")
+    results = finished(run_directory.RunDirectory(place))
     return [Group(results["name"], [results])]
+
+
+def finished(directory: run_directory.RunDirectory) -> dict[str, Any]:
+    """The results of one of the runs that --runs names.
+
+    Raises:
+        UserError: it is not finished, another version wrote it, or its results are damaged.
+    """
+    results = directory.read_results()
+    if results is None:
+        raise errors.UserError(
+            f"--runs: {directory.path}: expected a finished run; it has no results"
+        )
+    return results
 
 
 def groups(summary: Mapping[str, Any]) -> list[Group]:
