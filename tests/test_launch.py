@@ -525,12 +525,18 @@ def test_load_gives_the_model_of_a_run_to_go_on_with(finished, bars_npz):
         keras_aae.load(OLD_RUN)
 
 
+@pytest.mark.parametrize(
+    # A mirrored step is compiled in another way, which moves weights by about 3e-7.
+    ("strategy", "tolerance"),
+    [("single", 0), ("mirrored", 1e-6)],
+)
 def test_mirrored_devices_and_long_executions_change_nothing_but_the_speed(
-    finished, tmp_path, bars_npz
+    finished, tmp_path, bars_npz, strategy, tolerance
 ):
     arguments = [f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *LONGER]
-    done = launch(*arguments, "--steps_per_execution=2", "--strategy=mirrored", cwd=tmp_path)
+    arguments += ["--steps_per_execution=2", f"--strategy={strategy}"]
+    done = launch(*arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert_complete(tmp_path)
-    # What is added up over replicas is added up in another order.
-    assert results(tmp_path)["test"] == pytest.approx(results(finished)["test"], rel=1e-6)
+    expected = pytest.approx(results(finished)["test"], rel=tolerance, abs=0)
+    assert results(tmp_path)["test"] == expected
