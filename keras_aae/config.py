@@ -220,7 +220,7 @@ class Config:
     sliced_weight: float = _loss(
         defaults.SLICED_WEIGHT,
         "Weight of the sliced Wasserstein distance of style codes to their prior, which steadies "
-        "the adversary. 0: the paper's losses alone.",
+        "the adversary. 0: the adversary alone, as in the paper.",
         low=0,
     )
     classification_weight: float = _loss(
@@ -228,8 +228,8 @@ class Config:
     )
     agreement_weight: float = _loss(
         defaults.AGREEMENT_WEIGHT,
-        "Weight of the mutual information of the classes or clusters of an image and its view. 0: "
-        "the paper's losses alone.",
+        "Weight of the mutual information of the classes or clusters of an image and its view, "
+        "which the paper doesn't have. 0: no views.",
         low=0,
     )
     input_noise: float = _loss(
