@@ -195,7 +195,5 @@ def _gathered(values: tf.Tensor) -> tf.Tensor:
     """The rows of all replicas, [replicas * B, size]; each has as many."""
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync
-    if replicas == 1:
-        return values
     own = tf.one_hot(context.replica_id_in_sync_group, replicas)[:, None, None]
     return tf.reshape(context.all_reduce("SUM", own * values), [-1, values.shape[-1]])
