@@ -4,6 +4,7 @@ from conftest import bars
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_aae
 from keras_aae.models import aae
@@ -158,3 +159,27 @@ def test_subclassed_networks_train_and_come_back(tmp_path, posterior, average):
     model.save(tmp_path / "model.keras")
     loaded = keras_aae.load(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.encode(images)["style"], model.encode(images)["style"])
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (4, 5, 7, 3)])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_fused_batch_normalisation_is_that_of_keras(shape, dtype):
+    x = tf.random.stateless_normal(shape, (1, 2), mean=2, stddev=3)
+    weights = tf.random.stateless_normal(shape, (3, 4))
+    found = []
+    for kind in (keras.layers.BatchNormalization, networks.BatchNormalization):
+        layer = kind(momentum=0.9, synchronized=True, dtype=dtype)
+        layer.build(shape)
+        layer.set_weights([np.arange(3.0), np.ones(3), np.full(3, 5.0), np.full(3, 6.0)])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=True)
+            loss = tf.reduce_sum(tf.cast(y, tf.float32) * weights)
+        gradients = tape.gradient(loss, [x, *layer.trainable_variables])
+        found.append([y, layer(x), *gradients, *layer.get_weights()])
+    tolerance = 1e-4 if dtype == "float32" else 0.1
+    for expected, got in zip(*found, strict=True):
+        assert got.dtype == expected.dtype
+        np.testing.assert_allclose(
+            np.float32(got), np.float32(expected), rtol=tolerance, atol=tolerance
+        )

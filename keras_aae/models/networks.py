@@ -15,6 +15,7 @@ import math
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 _FAMILIES: dict[str, type["Family"]] = {}
 
@@ -254,13 +255,45 @@ class ResNet(Conv):
         return x
 
 
+@keras.saving.register_keras_serializable("keras_aae")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Keras's layer, which trains with TensorFlow's fused kernel on one replica.
+
+    The kernel knows the examples of its own replica alone.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None) -> tf.Tensor:
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if not training or replicas > 1 or mask is not None:
+            return super().call(inputs, training=training, mask=mask)
+        rows = tf.reshape(inputs, [-1, 1, 1, inputs.shape[-1]])
+        normalized, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=rows,
+            scale=self.gamma,
+            offset=self.beta,
+            mean=[],
+            variance=[],
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        # The kernel's variance is that of the population, estimated; Keras keeps that of the batch.
+        count = tf.cast(tf.shape(rows)[0], variance.dtype)
+        self._move(self.moving_mean, mean)
+        self._move(self.moving_variance, variance * (count - 1) / count)
+        return tf.reshape(normalized, tf.shape(inputs))
+
+    def _move(self, average: keras.Variable, value: tf.Tensor) -> None:
+        """Moves a moving average towards a value."""
+        average.assign(average * self.momentum + value * (1 - self.momentum))
+
+
 def _normalized(x: keras.KerasTensor) -> keras.KerasTensor:
     return _rectified(_batch_norm(x))
 
 
 def _batch_norm(x: keras.KerasTensor) -> keras.KerasTensor:
     """Batch normalisation, with the statistics of the global batch."""
-    return keras.layers.BatchNormalization(momentum=0.9, synchronized=True)(x)
+    return BatchNormalization(momentum=0.9, synchronized=True)(x)
 
 
 def _rectified(x: keras.KerasTensor) -> keras.KerasTensor:
