@@ -119,9 +119,24 @@ class Config:
     )
     max_memory: float = _data(
         None,
-        "Refuse a data set that takes more GB of memory to read. Float arrays take three times "
-        "their size. Default: half of what the machine or its control group grants.",
+        "How many GB of memory a data set may take. Images of a folder, or of a .npz file that is "
+        "not compressed, stay on the disk where they take more, and are read as they are needed; "
+        "anything else is refused. Float arrays take three times their size. Default: half of what "
+        "the machine or its control group grants.",
         low=0.001,
+    )
+    image_size: int = _data(
+        None,
+        "Scale the images of a folder to so many pixels in height and width. Default: the most "
+        "common size among them.",
+        low=4,
+        high=1024,
+    )
+    on_bad_image: str = _data(
+        "fail",
+        "What to do about an image of a folder that can't be read. fail: end with its name. skip: "
+        "leave it out; each image is read once more, before training.",
+        choices=("fail", "skip"),
     )
     labels: int = _data(
         None,

@@ -264,7 +264,8 @@ def load_data(config: config_lib.Config) -> data.Dataset:
     Raises:
         UserError: it is not there, damaged, or doesn't fit the settings.
     """
-    raw = sources.read(config.dataset, config.data_dir, config.max_memory)
+    names = ("data_dir", "max_memory", "image_size", "on_bad_image")
+    raw = sources.read(config.dataset, **{name: getattr(config, name) for name in names})
     labels, learns = config.labels, models.VARIANTS[config.model].labels
     if learns != "none" and not raw.classes:
         raise errors.UserError(

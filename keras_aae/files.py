@@ -1,5 +1,6 @@
 """Files that are there whole or not at all, locks, and records that show their own damage."""
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
@@ -169,7 +170,15 @@ def _checksum(record: Mapping[str, Any]) -> str:
 
 def digest(content: bytes | memoryview) -> str:
     """The SHA-256 of some bytes, as `sha256:<hexadecimal>`."""
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+    return digest_of_parts([content])
+
+
+def digest_of_parts(parts: Iterable[bytes | memoryview]) -> str:
+    """The SHA-256 of bytes that come in parts, as of them in one piece."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(part)
+    return f"sha256:{whole.hexdigest()}"
 
 
 def digest_of_file(path: pathlib.Path) -> str:

@@ -6,11 +6,13 @@ start other programs, which a file that only claims to be a picture must not do.
 
 from collections.abc import Iterator
 import contextlib
+import math
 import os
 from typing import NamedTuple
 import warnings
 
 import numpy as np
+from PIL import ExifTags
 from PIL import Image
 from PIL import ImageOps
 from PIL import TiffImagePlugin
@@ -24,7 +26,11 @@ ENDINGS = frozenset(
     + (".webp", ".bmp", ".tif", ".tiff", ".gif")
 )
 
+# Where Pillow warns of many pixels, `_opened` raises; catching the warning isn't safe in threads.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
 _READERS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")  # Pillow's; that of JPEG opens MPO, too.
+_ON_THEIR_SIDE = (5, 6, 7, 8)  # Values of EXIF's orientation that turn by a quarter.
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # By the number of channels.
 # (format, mode) of Pillow whose grey is known to go from 0 to 65535, or to the 4095 of 12 bits.
 _SIXTEEN_BITS = {("PNG", "I;16"), ("PNG", "I"), ("TIFF", "I;16"), ("TIFF", "I;16B")}
@@ -42,6 +48,18 @@ class Picture(NamedTuple):
     has_more: bool
 
 
+class Description(NamedTuple):
+    """What an image file holds.
+
+    Attributes:
+        shape: Of the pixels: (height, width, channels).
+        has_more: Whether it has more frames than the first.
+    """
+
+    shape: tuple[int, int, int]
+    has_more: bool
+
+
 def read(path: str | os.PathLike) -> Picture:
     """The first frame of an image file, turned as EXIF says, with transparency laid on white.
 
@@ -49,20 +67,36 @@ def read(path: str | os.PathLike) -> Picture:
         UserError: the file is missing, damaged, of another format or with too many pixels, or it
             isn't known which of its values is white.
     """
-    try:
-        with _opened(path) as opened:
-            has_more = getattr(opened, "is_animated", False)
-            opened.load()
-            with contextlib.suppress(Exception):  # Damaged EXIF data turns nothing.
-                ImageOps.exif_transpose(opened, in_place=True)
-            deep = opened.mode == "F" or opened.mode.startswith("I")
-            return Picture(_deep_pixels(opened, path) if deep else _pixels(opened), has_more)
-    except errors.UserError:
-        raise
-    except Exception as error:  # Pillow's readers have no common base class for a damaged file.
-        known = not isinstance(error, Image.UnidentifiedImageError)
-        why = reading.reason(error) if known else f"expected a {FORMATS}"
-        raise errors.UserError(f"{path}: not a readable image ({why})") from error
+    with _opened(path) as opened:
+        has_more = getattr(opened, "is_animated", False)
+        opened.load()
+        with contextlib.suppress(Exception):  # Damaged EXIF data turns nothing.
+            ImageOps.exif_transpose(opened, in_place=True)
+        pixels = _deep_pixels(opened, path) if _is_deep(opened) else _pixels(opened)
+        return Picture(pixels, has_more)
+
+
+def describe(path: str | os.PathLike, *, whole: bool = False) -> Description:
+    """What `read` would give, by the head of the file where that is enough.
+
+    Args:
+        path: The file.
+        whole: Whether to read it to its end, where other faults may show.
+
+    Raises:
+        UserError: as `read`, for what was read.
+    """
+    with _opened(path) as opened:
+        # Versions of Pillow differ in when they turn a TIFF.
+        if not (whole or opened.format == "TIFF"):
+            width, height = opened.size
+            with contextlib.suppress(Exception):  # As in `read`.
+                if opened.getexif().get(ExifTags.Base.Orientation, 1) in _ON_THEIR_SIDE:
+                    width, height = height, width
+            channels = 1 if _is_deep(opened) or _is_grey(opened) else 3
+            return Description((height, width, channels), getattr(opened, "is_animated", False))
+    pixels, has_more = read(path)
+    return Description(pixels.shape, has_more)
 
 
 def read_as(path: str | os.PathLike, shape: tuple[int, ...], invert: bool = False) -> np.ndarray:
@@ -87,11 +121,22 @@ def read_as(path: str | os.PathLike, shape: tuple[int, ...], invert: bool = Fals
 
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike) -> Iterator[Image.Image]:
-    """An image of few enough pixels: where Pillow would warn, this raises."""
-    with reading.open_regular(path) as file, warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(file, formats=_READERS) as opened:
+    """An image of few enough pixels, whose faults are UserErrors, however they show."""
+    try:
+        with (
+            reading.open_regular(path) as file,
+            Image.open(file, formats=_READERS) as opened,
+        ):
+            count = math.prod(opened.size)
+            if count > (Image.MAX_IMAGE_PIXELS or math.inf):
+                raise ValueError(f"it has {count} pixels")
             yield opened
+    except errors.UserError:
+        raise
+    except Exception as error:  # Pillow's readers have no common base class for a damaged file.
+        known = not isinstance(error, Image.UnidentifiedImageError)
+        why = reading.reason(error) if known else f"expected a {FORMATS}"
+        raise errors.UserError(f"{path}: not a readable image ({why})") from error
 
 
 def _pixels(picture: Image.Image) -> np.ndarray:
@@ -99,12 +144,21 @@ def _pixels(picture: Image.Image) -> np.ndarray:
 
     What is transparent is laid on white, as a viewer shows it.
     """
-    grey = picture.mode in ("1", "L", "LA") or _has_grey_palette(picture)
+    grey = _is_grey(picture)
     if _is_transparent(picture):
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture.convert("RGBA"))
     pixels = np.asarray(picture.convert("L" if grey else "RGB"))
     return pixels[..., None] if grey else pixels
+
+
+def _is_deep(picture: Image.Image) -> bool:
+    """Whether a pixel may have more than 8 bits."""
+    return picture.mode == "F" or picture.mode.startswith("I")
+
+
+def _is_grey(picture: Image.Image) -> bool:
+    return picture.mode in ("1", "L", "LA") or _has_grey_palette(picture)
 
 
 def _has_grey_palette(picture: Image.Image) -> bool:

@@ -85,3 +85,31 @@ def test_a_picture_is_given_to_a_model_as_a_data_set_has_it(tmp_path):
     given = image_files.read_as(path, (2, 2, 1))
     np.testing.assert_array_equal(given[0, ..., 0], [[255, 1], [100, 0]])
     np.testing.assert_array_equal(given[0], image_files.read(path).pixels)
+
+
+def test_the_description_of_a_file_is_what_reading_it_gives(tmp_path):
+    grey = Image.fromarray(GREY)
+    colour = Image.merge("RGB", [grey, grey.point(lambda v: 255 - v), grey])
+    turned = Image.Exif()
+    turned[0x0112] = 6  # A quarter.
+    pictures = {
+        "1.png": grey.convert("1"),
+        "L.png": grey,
+        "LA.png": grey.convert("LA"),
+        "P.png": colour.quantize(),
+        "P.gif": grey,
+        "RGB.png": colour,
+        "RGBA.webp": colour.convert("RGBA"),
+        "I16.png": Image.fromarray(GREY.astype(np.uint16) * 257),
+        "I16.tif": Image.fromarray(GREY.astype(np.uint16) * 257),
+        "CMYK.jpg": colour.convert("CMYK"),
+    }
+    for name, picture in pictures.items():
+        for exif in ({}, {"exif": turned}):
+            if exif and not name.endswith(("png", "jpg", "webp")):
+                continue
+            picture.save(tmp_path / name, **exif)
+            pixels, has_more = image_files.read(tmp_path / name)
+            assert image_files.describe(tmp_path / name) == (pixels.shape, has_more), name
+    grey.save(tmp_path / "many.gif", save_all=True, append_images=[Image.fromarray(255 - GREY)])
+    assert image_files.describe(tmp_path / "many.gif") == ((2, 3, 1), True)

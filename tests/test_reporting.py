@@ -290,7 +290,7 @@ def test_the_distance_of_samples_to_training_images_stands_beside_that_of_held_o
     samples = np.full((3, *SHAPE), [[[[0.98]]], [[[0.9]]], [[[0.95]]]], np.float32)
     picture = gallery._nearest_training_images(samples, held_out, train)
     assert title(picture) == (
-        "Median distance to the nearest training image, root mean square per pixel: "
+        "Median distance to the nearest of 2 training images, root mean square per pixel: "
         "samples 0.0500, held-out images 0.2000"
     )
     canvas = picture.axes[0].images[0].get_array()

@@ -18,7 +18,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_aae import errors
-from keras_aae import image_files
+from keras_aae.data import rows
 from keras_aae.data import sources
 
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared" / "tfds"
@@ -278,7 +278,6 @@ def test_a_folder_without_test_images_has_none(folder):
     [
         (lambda f: (f / "train/class0/0.png").write_bytes(b"no image"), r"0.png: not a readable"),
         (lambda f: truncate(f / "train/class0/0.png"), r"0.png: not a readable"),
-        (lambda f: Image.new("L", (9, 12)).save(f / "train/class1/9.png"), r"9.png: .*9 x 12"),
         (lambda f: (f / "train/empty").mkdir(), r"empty: no images"),
         (lambda f: (f / "test/other").mkdir(), r"other: train/ has no class"),
         (lambda f: (f / "train").rename(f / "gone"), r"a folder train/"),
@@ -331,22 +330,57 @@ def test_folders_nested_deeper_than_python_goes_are_read_or_refused(folder, monk
     subprocess.run(["rm", "-r", folder / "train/class0/n"], check=True)  # Python can't, either.
 
 
-def test_a_folder_that_takes_too_much_memory_is_refused_after_its_first_image(folder, monkeypatch):
-    bytes_of_all = 8 * 12 * 12
-    assert len(sources.read(str(folder), max_memory=bytes_of_all / 1e9).x_train) == 6
-    read, real = [], image_files.read
-    monkeypatch.setattr(image_files, "read", lambda file: read.append(file) or real(file))
-    with pytest.raises(errors.UserError, match=rf"{folder}: takes about 1\.15e-06 GB"):
-        sources.read(str(folder), max_memory=(bytes_of_all - 1) / 1e9)
-    assert len(read) == 1
-
-
-def test_an_image_in_colour_makes_a_folder_take_three_times_the_memory(folder):
+def test_a_folder_that_takes_too_much_memory_stays_on_the_disk(folder):
     Image.new("RGB", (12, 12), (255, 0, 0)).save(folder / "train/class1/colour.png")
-    grey, colour = (9 * 12 * 12 * channels / 1e9 for channels in (1, 3))
-    assert sources.read(str(folder), max_memory=colour).x_train.shape[3] == 3
-    with pytest.raises(errors.UserError, match=r"takes about 3\.89e-06 GB"):
-        sources.read(str(folder), max_memory=grey)
+    bytes_of_all = 9 * 12 * 12 * 3
+    in_memory = sources.read(str(folder), max_memory=bytes_of_all / 1e9)
+    on_disk = sources.read(str(folder), max_memory=(bytes_of_all - 1) / 1e9)
+    for one, other in ((in_memory.x_train, on_disk.x_train), (in_memory.x_test, on_disk.x_test)):
+        assert isinstance(one, np.ndarray)
+        assert isinstance(other, rows.Rows)
+        assert one.shape == other.shape
+        np.testing.assert_array_equal(one, np.asarray(other))
+    np.testing.assert_array_equal(on_disk.x_train[[5, 0]], in_memory.x_train[[5, 0]])
+    assert on_disk.y_train.tolist() == in_memory.y_train.tolist()
+
+
+def test_images_of_other_sizes_are_scaled_to_the_most_common_one_or_to_that_asked_for(
+    folder, capsys
+):
+    Image.new("L", (24, 6), 77).save(folder / "train/class1/wide.png")
+    raw = sources.read(str(folder))
+    assert raw.x_train.shape == (7, 12, 12, 1)
+    assert (raw.x_train[-1] == 77).all()
+    assert "scaled 1 image to 12 x 12 pixels (train/class1/wide.png)" in capsys.readouterr().err
+    np.testing.assert_array_equal(raw.x_train[0], bars(8, classes=2)[0][0])
+    small = sources.read(str(folder), image_size=6)
+    assert small.x_train.shape == (7, 6, 6, 1)
+    assert "scaled 9 images to 6 x 6 pixels" in capsys.readouterr().err
+
+
+def test_images_that_cannot_be_read_are_left_out_where_that_is_asked_for(folder, capsys):
+    truncate(folder / "train/class0/0.png")
+    (folder / "test/class1/7.png").write_bytes(b"no image")
+    raw = sources.read(str(folder), on_bad_image="skip")
+    assert raw.y_train.tolist() == [0, 0, 1, 1, 1]
+    assert raw.y_test.tolist() == [0]
+    np.testing.assert_array_equal(raw.x_train[0], bars(8, classes=2)[0][2])
+    told = capsys.readouterr().err
+    assert "left out 2 images that are not readable (train/class0/0.png, test/class1/7.png)" in told
+    for file in (folder / "train/class1").iterdir():
+        file.write_bytes(b"")
+    with pytest.raises(errors.UserError, match="class1: no images there"):
+        sources.read(str(folder), on_bad_image="skip")
+
+
+@pytest.mark.parametrize("setting", [{"image_size": 8}, {"on_bad_image": "skip"}])
+def test_settings_of_folders_are_refused_elsewhere(tmp_path, setting):
+    path = npz(tmp_path, x_train=bars(20)[0])
+    for name in ("mnist_5k", str(path)):
+        with pytest.raises(
+            errors.UserError, match=rf"--{next(iter(setting))}=.* expected a folder"
+        ):
+            sources.read(name, str(tmp_path), **setting)
 
 
 def test_the_name_of_a_file_stays_on_its_line(folder, capsys):
@@ -527,13 +561,14 @@ def test_images_are_turned_as_exif_says(tmp_path, pixels, ending):
     assert only_image(tmp_path) == upright.tolist()
 
 
-def test_a_turned_image_has_to_fit_as_it_is_shown(tmp_path):
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_a_turned_image_has_the_size_that_is_shown(tmp_path, capsys, ending):
     exif = Image.Exif()
     exif[0x0112] = 8
-    saved(tmp_path, "1.png", GREY)
-    saved(tmp_path, "2.png", GREY, exif=exif)
-    with pytest.raises(errors.UserError, match=r"2\.png: expected 3 x 2 .*Received: 2 x 3"):
-        sources.read(str(tmp_path))
+    saved(tmp_path, f"1.{ending}", GREY)
+    saved(tmp_path, f"2.{ending}", GREY, exif=exif)
+    assert sources.read(str(tmp_path)).x_train.shape == (2, 2, 3, 1)
+    assert f"scaled 1 image to 3 x 2 pixels (train/a/2.{ending})" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "LAB"])

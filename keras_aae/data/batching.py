@@ -1,10 +1,12 @@
 """Minibatches as a pure function of the seed and the step.
 
-A batch is drawn by index from arrays in memory: a stateless shuffle says which example stands where
-in each pass over the data. So a run that was stopped goes on with the very batch that it would have
-seen, with nothing to save, and any number of replicas sees the same global batch.
+A batch is drawn by index, from arrays in memory or from the disk: a stateless shuffle says which
+example stands where in each pass over the data. So a run that was stopped goes on with the very
+batch that it would have seen, with nothing to save, and any number of replicas sees the same global
+batch.
 """
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -14,6 +16,7 @@ import tensorflow as tf
 from keras_aae import errors
 from keras_aae import streams
 from keras_aae.data import augmentation
+from keras_aae.data import rows as rows_lib
 from keras_aae.data import splits
 
 
@@ -105,7 +108,7 @@ class Minibatches:
         here = replicas // context.num_input_pipelines
         self.check(replicas)
         pools = [_part(pool, replicas) for pool in self._pools]
-        x = tf.constant(self._x)
+        gather = _gatherer(self._x)
 
         def batch(count: tf.Tensor) -> dict[str, tf.Tensor]:
             # The count goes over the replicas here, step by step; a part is one replica's share of
@@ -113,7 +116,7 @@ class Minibatches:
             step = count // here
             part = step * replicas + context.input_pipeline_id * here + count % here
             parts = [_draw(self._seed, pool, part) for pool in pools]
-            images = tf.gather(x, tf.concat([rows for rows, _ in parts], 0))
+            images = gather(tf.concat([rows for rows, _ in parts], 0))
             if self._shift and images.shape.rank == 4:
                 seed = tf.stack([streams.seed_of(self._seed, "shift"), part])
                 images = augmentation.shift(images, seed, self._shift)
@@ -123,6 +126,19 @@ class Minibatches:
 
         counts = tf.data.Dataset.range(self._start * here, np.iinfo(np.int64).max)
         return counts.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+
+def _gatherer(x: rows_lib.Examples) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A function, for the graph, from int32 indices to examples."""
+    if not isinstance(x, rows_lib.Rows):
+        constant = tf.constant(x)
+        return lambda rows: tf.gather(constant, rows)
+
+    def read(rows: tf.Tensor) -> tf.Tensor:
+        examples = tf.numpy_function(x.__getitem__, [rows], x.dtype, stateful=False)
+        return tf.ensure_shape(examples, [rows.shape[0], *x.example_shape])
+
+    return read
 
 
 class _Pool(NamedTuple):

@@ -1,39 +1,55 @@
-"""Reads a folder of images into arrays."""
+"""Reads a folder of images, of any sizes; those that don't fit in memory stay in their files."""
 
+import collections
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from concurrent import futures
+import math
 import os
 import pathlib
 import sys
+from typing import TypeVar
 
 import numpy as np
 
 from keras_aae import errors
 from keras_aae import image_files
 from keras_aae import plain_text
+from keras_aae import progress
 from keras_aae import reading
 from keras_aae.data import memory
+from keras_aae.data import rows
+
+_T = TypeVar("_T")
 
 _VALIDATION = ("val", "valid", "validation")  # Names that people give to a folder of held-out data.
 _Labelled = list[tuple[pathlib.Path, int]]  # Files and the index of each one's class, -1 for none.
 
 
 def read(
-    path: pathlib.Path, max_memory: float | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
+    path: pathlib.Path,
+    max_memory: float | None = None,
+    image_size: int | None = None,
+    on_bad_image: str = "fail",
+) -> tuple[rows.Examples, np.ndarray, rows.Examples, np.ndarray, tuple[str, ...]]:
     """Reads a folder with train/<class>/, perhaps test/<class>/, of images.
 
     Images right in train/ have no label. Folders within that of a class count as part of it. What
-    is left out is said on stderr.
+    is left out or scaled is said on stderr.
 
     Args:
         path: The folder.
         max_memory: As for `sources.read`.
+        image_size: As for `sources.read`.
+        on_bad_image: As for `sources.read`.
 
     Returns:
         As `sources.Raw`.
 
     Raises:
-        UserError: there is no such folder, a class has no images, an image can't be read, they
-            differ in size or take more memory than they may.
+        UserError: there is no such folder, a class has no images, or an image can't be read.
     """
     if not os.path.isdir(path / "train"):
         raise errors.UserError(
@@ -46,10 +62,17 @@ def read(
         fault = getattr(error, "filename", None) or path
         raise errors.UserError(f"{fault}: not readable ({reading.reason(error)})") from error
     _check_has_images(path / "train", classes, train)
-    images = _read_images(path, [file for file, _ in train + test], max_memory)
+    described = _described(path, [file for file, _ in train + test], on_bad_image)
+    train, test = ([each for each in part if each[0] in described] for part in (train, test))
+    _check_has_images(path / "train", classes, train)
+    shape = _common_shape(path, described, image_size)
+    images: rows.Examples = _rows(list(described), shape)
+    if math.prod(images.shape) <= memory.allowed(max_memory):
+        images = np.asarray(images)
     labels = np.array([label for _, label in train + test], np.int32)
-    cut = len(train)
-    return images[:cut], labels[:cut], images[cut:], labels[cut:], classes
+    cut = slice(len(train)), slice(len(train), None)
+    (x_train, y_train), (x_test, y_test) = ((rows.take(images, part), labels[part]) for part in cut)
+    return x_train, y_train, x_test, y_test, classes
 
 
 def _image_files(path: pathlib.Path, classes: tuple[str, ...]) -> tuple[_Labelled, _Labelled]:
@@ -142,30 +165,75 @@ def _note(path: pathlib.Path, text: str) -> None:
     print(plain_text.escaped(f"{path}/: {text}"), file=sys.stderr)
 
 
-def _read_images(
-    path: pathlib.Path, files: list[pathlib.Path], max_memory: float | None
-) -> np.ndarray:
-    """The images as uint8 [N, H, W, C]: grey if all are, else colour; says of further frames."""
-    first = image_files.read(files[0]).pixels
-    memory.check(path, len(files) * first.size, max_memory)
-    images, more = np.empty((len(files), *first.shape), np.uint8), []
-    for index, file in enumerate(files):
-        pixels, has_more = image_files.read(file)
-        _check_size(file, pixels, files[0], first)
-        more += [file] * has_more
-        if pixels.shape[2] > images.shape[3]:
-            memory.check(path, len(files) * pixels.size, max_memory)
-            images = np.repeat(images, pixels.shape[2], axis=3)
-        images[index] = pixels
+def _described(
+    path: pathlib.Path, files: list[pathlib.Path], on_bad_image: str
+) -> dict[pathlib.Path, image_files.Description]:
+    """What each file holds; with `skip` those that can't be read are left out, which is said."""
+    described: dict[pathlib.Path, image_files.Description] = {}
+    bad: list[pathlib.Path] = []
+    with progress.bar("images", len(files), "file", delay=5) as bar:
+        for file, found in zip(files, _in_threads(_LOOKS[on_bad_image], files), strict=True):
+            bar.update()
+            if found is None:
+                bad.append(file)
+            else:
+                described[file] = found
+    _say(path, bad, "left out", "image that is not readable", "images that are not readable")
+    return described
+
+
+def _readable(file: pathlib.Path) -> image_files.Description | None:
+    """What a file holds that can be read to its end; None for any other."""
+    try:
+        return image_files.describe(file, whole=True)
+    except errors.UserError:
+        return None
+
+
+_LOOKS: dict[str, Callable[[pathlib.Path], image_files.Description | None]] = {
+    "fail": image_files.describe,
+    "skip": _readable,
+}
+
+
+def _common_shape(
+    path: pathlib.Path,
+    described: Mapping[pathlib.Path, image_files.Description],
+    image_size: int | None,
+) -> tuple[int, int, int]:
+    """The shape that all images are brought to; says which have further frames or another size.
+
+    They are grey if all are, else in colour, and of the most common size unless one is given.
+    """
+    shapes = {file: found.shape for file, found in described.items()}
+    sizes = collections.Counter(shape[:2] for shape in shapes.values())
+    height, width = (image_size, image_size) if image_size else sizes.most_common(1)[0][0]
+    more = [file for file, found in described.items() if found.has_more]
     _say(path, more, "read the first frame of", "file that has more", "files that have more")
-    return images
+    others = [file for file, shape in shapes.items() if shape[:2] != (height, width)]
+    to = f"to {width} x {height} pixels"
+    _say(path, others, "scaled", f"image {to}", f"images {to}")
+    return height, width, max(shape[2] for shape in shapes.values())
 
 
-def _check_size(
-    file: pathlib.Path, pixels: np.ndarray, first_file: pathlib.Path, first: np.ndarray
-) -> None:
-    if pixels.shape[:2] != first.shape[:2]:
-        raise errors.UserError(
-            f"{file}: expected {first.shape[1]} x {first.shape[0]} pixels like {first_file}. "
-            f"Received: {pixels.shape[1]} x {pixels.shape[0]}"
-        )
+def _rows(files: list[pathlib.Path], shape: tuple[int, int, int]) -> rows.Rows:
+    """The images, which are decoded as they are wanted."""
+
+    def read(places: np.ndarray) -> np.ndarray:
+        images = np.empty((len(places), *shape), np.uint8)
+        wanted = [files[place] for place in places]
+        for image, pixels in zip(
+            images, _in_threads(lambda f: image_files.read_as(f, shape), wanted), strict=True
+        ):
+            image[...] = pixels[0]
+        return images
+
+    return rows.Rows(read, np.arange(len(files)), shape, np.dtype(np.uint8))
+
+
+def _in_threads(
+    function: Callable[[pathlib.Path], _T], files: Sequence[pathlib.Path]
+) -> Iterator[_T]:
+    """The result of a function for each file, in order."""
+    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(function, files)

@@ -31,14 +31,18 @@ def check(where: str | os.PathLike, needed: int, max_memory: float | None) -> No
     Raises:
         UserError: it takes more.
     """
-    allowed = granted() / 2 if max_memory is None else max_memory * _GB
-    if needed > allowed:
+    if needed > allowed(max_memory):
         by = "half of this machine's memory" if max_memory is None else "--max_memory"
         raise errors.UserError(
             f"{where}: takes about {needed / _GB:.3g} GB of memory to read (bytes once, all else "
-            f"{_COPIES} times). Expected: at most {allowed / _GB:.3g} GB, {by}. A larger "
-            "--max_memory allows more"
+            f"{_COPIES} times). Expected: at most {allowed(max_memory) / _GB:.3g} GB, {by}. A "
+            "larger --max_memory allows more"
         )
+
+
+def allowed(max_memory: float | None) -> float:
+    """How many bytes a data set may take; `max_memory` as for `check`."""
+    return granted() / 2 if max_memory is None else max_memory * _GB
 
 
 def granted(root: pathlib.Path = pathlib.Path("/")) -> int:

@@ -1,11 +1,17 @@
-"""Reads .npz files, whoever made them."""
+"""Reads .npz files, whoever made them.
+
+Images that would take too much memory stay in the file, where that holds them as they are: saved by
+`np.savez`, not compressed.
+"""
 
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
+import dataclasses
 import math
 import os
 import sys
+from typing import Any
 import warnings
 import zipfile
 
@@ -14,6 +20,7 @@ import numpy as np
 from keras_aae import errors
 from keras_aae import reading
 from keras_aae.data import memory
+from keras_aae.data import rows
 
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -27,8 +34,8 @@ def read(
     required: Sequence[str],
     optional: Sequence[str] = (),
     max_memory: float | None = None,
-) -> dict[str, np.ndarray]:
-    """Arrays of an .npz file by name.
+) -> dict[str, Any]:
+    """Arrays of an .npz file by name; images that don't fit in memory are `rows.Rows`.
 
     Args:
         path: The file.
@@ -47,9 +54,13 @@ def read(
                 listed = ", ".join(there)[:200]
                 raise errors.UserError(f"{path}: expected an array {name}. It has: {listed}")
         names = [name for name in (*required, *optional) if name in there]
-        needed = sum(_needed(archive, name) for name in names)
-        memory.check(path, needed, max_memory)
-        return {name: _array(archive, name) for name in names}
+        members = {name: _member(archive, name) for name in names}
+        stays: dict[str, rows.Rows] = {}
+        if sum(each.needed for each in members.values()) > memory.allowed(max_memory):
+            stays = {k: _rows(path, each) for k, each in members.items() if each.is_stored_images}
+        others = [name for name in names if name not in stays]
+        memory.check(path, sum(members[name].needed for name in others), max_memory)
+        return stays | {name: _array(archive, name) for name in others}
 
 
 @contextlib.contextmanager
@@ -69,21 +80,73 @@ def _opened(path: str | os.PathLike) -> Iterator[zipfile.ZipFile]:
         raise errors.UserError(f"{path}: not a readable .npz file ({why})") from error
 
 
-def _needed(archive: zipfile.ZipFile, name: str) -> int:
-    """About how many bytes it takes to read an array, from its header.
+@dataclasses.dataclass(frozen=True)
+class _Member:
+    """An array in an archive, by its header.
+
+    Attributes:
+        shape: Its shape.
+        dtype: Its dtype.
+        needed: About how many bytes it takes to read it.
+        is_stored_images: Whether it may be images that stand in the file as they do in memory.
+        start: Where in the file its values begin, if so.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    needed: int
+    is_stored_images: bool
+    start: int
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> _Member:
+    """The header of an array.
 
     Raises:
         ValueError: it holds objects, or isn't as long as the header says.
     """
-    with archive.open(name + _ENDING) as file:
+    info = archive.getinfo(name + _ENDING)
+    with archive.open(info) as file:
         read_header = _HEADERS[np.lib.format.read_magic(file)]
-        shape, _, dtype = read_header(file)
-        start = file.tell()
+        shape, in_columns, dtype = read_header(file)
+        length = file.tell()
     if dtype.hasobject:
         raise ValueError(f"{name} holds pickled objects, which are not read; save plain arrays")
-    if archive.getinfo(name + _ENDING).file_size != start + math.prod(shape) * dtype.itemsize:
+    if info.file_size != length + math.prod(shape) * dtype.itemsize:
         raise ValueError(f"{name} is not as long as it says")
-    return memory.needed(shape, dtype)
+    images = dtype == np.uint8 and len(shape) in (3, 4) and not in_columns
+    return _Member(
+        shape,
+        dtype,
+        memory.needed(shape, dtype),
+        is_stored_images=images and info.compress_type == zipfile.ZIP_STORED,
+        start=_start(archive, info) + length,
+    )
+
+
+def _start(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> int:
+    """Where a member's bytes begin: behind a header of 30 bytes, its name and an extra field."""
+    assert archive.fp
+    archive.fp.seek(info.header_offset + 26)
+    lengths = np.frombuffer(archive.fp.read(4), "<u2")
+    return info.header_offset + 30 + int(lengths.sum())
+
+
+def _rows(path: str | os.PathLike, member: _Member) -> rows.Rows:
+    """The images of an array that stays in the file."""
+    # Open for as long as the images are in use: another file that takes the path's place is not it.
+    file = reading.open_regular(path)
+    count, *example = member.shape
+    size = math.prod(example)
+
+    def read(places: np.ndarray) -> np.ndarray:
+        images = np.empty((len(places), size), np.uint8)
+        for image, place in zip(images, places, strict=True):
+            if os.preadv(file.fileno(), [image.data], member.start + int(place) * size) != size:
+                raise errors.UserError(f"{path}: became shorter while it was read")
+        return images
+
+    return rows.Rows(read, np.arange(count), tuple(example), member.dtype)
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:

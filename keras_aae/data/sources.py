@@ -1,4 +1,4 @@
-"""Reads a data set, wherever it comes from, into arrays and checks it.
+"""Reads a data set, wherever it comes from, and checks it.
 
 Every source gives the same thing, `Raw`: uint8 images [N, height, width, channels] or float32
 feature vectors [N, D], and int32 labels where -1 means unknown. Whatever is wrong with the data
@@ -20,6 +20,7 @@ from keras_aae import plain_text
 from keras_aae.data import image_folder
 from keras_aae.data import memory
 from keras_aae.data import npz
+from keras_aae.data import rows
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -32,47 +33,72 @@ class Raw(NamedTuple):
     """A data set as it was found.
 
     Attributes:
-        x_train: uint8 [N, H, W, C] in [0, 255], or float32 [N, D].
+        x_train: uint8 [N, H, W, C] in [0, 255], or float32 [N, D]; images that don't fit in memory
+            are `rows.Rows`.
         y_train: int32 [N], -1 for unknown.
         x_test: Like x_train; may be empty.
         y_test: Like y_train.
         classes: The name of each class.
     """
 
-    x_train: np.ndarray
+    x_train: rows.Examples
     y_train: np.ndarray
-    x_test: np.ndarray
+    x_test: rows.Examples
     y_test: np.ndarray
     classes: tuple[str, ...]
 
 
-def read(name: str, data_dir: str = "", max_memory: float | None = None) -> Raw:
+def read(
+    name: str,
+    data_dir: str = "",
+    max_memory: float | None = None,
+    image_size: int | None = None,
+    on_bad_image: str = "fail",
+) -> Raw:
     """Reads the data set that `--dataset` names.
 
     Args:
         name: `mnist_5k`, a path to an .npz file or a folder, or a TFDS name.
         data_dir: Where TFDS data sets are prepared; empty for TFDS's own place.
-        max_memory: The GB that reading it may take; None for half of what this machine grants.
+        max_memory: The GB that it may take in memory; None for half of what this machine grants.
+        image_size: The height and width that the images of a folder are scaled to; None for their
+            most common size.
+        on_bad_image: What to do about images of a folder that can't be read: `fail`, or `skip`.
 
     Raises:
         UserError: there is no such data set, it is damaged or takes more memory than it may, or the
             name of a class can't stand on a line of text.
     """
     check(name, data_dir)
-    raw = _read(name, data_dir, max_memory)
+    raw = _read(name, data_dir, max_memory, image_size, on_bad_image)
     check_classes(raw.classes, f"--dataset={name}")
     return raw
 
 
-def _read(name: str, data_dir: str, max_memory: float | None) -> Raw:
+def _read(
+    name: str,
+    data_dir: str,
+    max_memory: float | None,
+    image_size: int | None,
+    on_bad_image: str,
+) -> Raw:
     path = pathlib.Path(name)
+    if _is_folder(name):
+        return Raw(*image_folder.read(path, max_memory, image_size, on_bad_image))
+    for setting, value in (("image_size", image_size), ("on_bad_image", on_bad_image)):
+        if value not in (None, "fail"):
+            raise errors.UserError(
+                f"--{setting}={value}: expected a folder of images. Received: --dataset={name}"
+            )
     if name == "mnist_5k":
         return _mnist_5k()
     if name.endswith(".npz"):
         return _npz(path, max_memory)
-    if os.path.isdir(path):
-        return Raw(*image_folder.read(path, max_memory))
     return _tfds(name, data_dir, max_memory)
+
+
+def _is_folder(name: str) -> bool:
+    return name != "mnist_5k" and not name.endswith(".npz") and os.path.isdir(name)
 
 
 def check_classes(names: Sequence[str], where: str) -> None:
@@ -96,7 +122,7 @@ def check(name: str, data_dir: str = "") -> None:
     Raises:
         UserError: there is no such data set, or no network to download it.
     """
-    if name == "mnist_5k" or os.path.isdir(name):
+    if name == "mnist_5k" or _is_folder(name):
         return
     if name.endswith(".npz"):
         if not os.path.isfile(name):
@@ -146,7 +172,7 @@ def _npz(path: pathlib.Path, max_memory: float | None) -> Raw:
     return Raw(x_train, y_train, x_test, y_test, tuple(str(label) for label in classes))
 
 
-def _examples(x: np.ndarray, where: str) -> np.ndarray:
+def _examples(x: rows.Examples, where: str) -> rows.Examples:
     """Checked examples: uint8 images with a channel axis, or float32 feature vectors."""
     floats, images = x.dtype.kind == "f", x.ndim in (3, 4)
     if not (floats and x.ndim == 2) and not (images and (floats or x.dtype == np.uint8)):
@@ -157,13 +183,13 @@ def _examples(x: np.ndarray, where: str) -> np.ndarray:
     if 0 in x.shape[1:]:
         raise errors.UserError(f"{where}: expected no empty axis. Received: {list(x.shape)}")
     if x.ndim == 2:
-        return _features(x, where)
-    x = x[..., None] if x.ndim == 3 else x
+        return _features(np.asarray(x), where)
+    x = x.reshape((*x.shape, 1)) if x.ndim == 3 else x
     if x.shape[-1] not in (1, 3, 4):
         raise errors.UserError(
             f"{where}: expected 1, 3 or 4 channels. Received: shape {list(x.shape)}"
         )
-    return _bytes(x, where) if floats else x
+    return _bytes(np.asarray(x), where) if floats else x
 
 
 def _features(x: np.ndarray, where: str) -> np.ndarray:
@@ -269,7 +295,9 @@ def _has_images_of_classes(info: "tfds.core.DatasetInfo") -> bool:
     )
 
 
-def _tfds_split(builder: "tfds.core.DatasetBuilder", split: str) -> tuple[np.ndarray, np.ndarray]:
+def _tfds_split(
+    builder: "tfds.core.DatasetBuilder", split: str
+) -> tuple[rows.Examples, np.ndarray]:
     """The images and labels of a prepared split."""
     import tensorflow_datasets as tfds
 

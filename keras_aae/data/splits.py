@@ -16,6 +16,7 @@ from keras_aae import errors
 from keras_aae import files
 from keras_aae import streams
 from keras_aae.data import npz
+from keras_aae.data import rows
 from keras_aae.data import sources
 
 UNLABELLED = -1
@@ -28,16 +29,21 @@ class Split(NamedTuple):
     """Examples and their labels.
 
     Attributes:
-        x: uint8 images [N, H, W, C] or float32 feature vectors [N, D].
+        x: uint8 images [N, H, W, C] or float32 feature vectors [N, D]; `rows.Rows` where they stay
+            on the disk.
         y: int32 [N], -1 where the label is unknown or withheld.
     """
 
-    x: np.ndarray
+    x: rows.Examples
     y: np.ndarray
 
     def take(self, indices: np.ndarray | slice) -> "Split":
-        """The examples at those indices."""
-        return Split(self.x[indices], self.y[indices])
+        """The examples at those indices, or under a mask; those on the disk stay there."""
+        return Split(rows.take(self.x, indices), self.y[indices])
+
+    def array(self) -> np.ndarray:
+        """The examples, as an array in memory."""
+        return np.asarray(self.x)
 
     def spread(self, count: int) -> "Split":
         """At most that many examples, from all over a split that may be sorted by class."""
@@ -66,19 +72,21 @@ class Dataset(NamedTuple):
         return self.train.x.shape[1:]
 
     def sample(self) -> "Dataset":
-        """Some examples of each split, from all over it: at most 10,000, and 16 MB."""
-        size = max(1, self.train.x[:1].nbytes)
+        """Some examples of each split, from all over it, as arrays: at most 10,000, and 16 MB."""
+        size = max(1, np.asarray(self.train.x[:1]).nbytes)
         count = min(_KEPT, _KEPT_BYTES // size)
-        train, validation, test = (
-            split.spread(count) for split in (self.train, self.validation, self.test)
-        )
+        some = [split.spread(count) for split in (self.train, self.validation, self.test)]
+        train, validation, test = (Split(split.array(), split.y) for split in some)
         return Dataset(train, validation, test, self.classes)
 
     def digest(self) -> str:
         """The identity of the data: a digest of all examples, labels and class names."""
         arrays = [values for split in self[:3] for values in split]
         described = [f"{values.dtype.str} {values.shape}" for values in arrays]
-        digests = [files.digest(np.ascontiguousarray(values).data) for values in arrays]
+        digests = [
+            files.digest_of_parts(np.ascontiguousarray(part).data for part in rows.chunks(values))
+            for values in arrays
+        ]
         return files.digest(repr((described, digests, self.classes)).encode())
 
     def to_bytes(self) -> bytes:
@@ -134,6 +142,8 @@ def load(
     validation: float = 0.1,
     seed: int = 0,
     max_memory: float | None = None,
+    image_size: int | None = None,
+    on_bad_image: str = "fail",
 ) -> Dataset:
     """Reads a data set and splits it.
 
@@ -144,13 +154,15 @@ def load(
             classes; 0 for none, -1 for all.
         validation: The share of the training examples to hold out, of each class alike.
         seed: Draws the held-out examples and the labelled subset.
-        max_memory: The GB that reading it may take; None for half of what this machine grants.
+        max_memory: As for `sources.read`, like the next two.
+        image_size: See there.
+        on_bad_image: See there.
 
     Raises:
         UserError: the data is missing or damaged, takes more memory than it may, or has too few
             labels or examples.
     """
-    raw = sources.read(name, data_dir, max_memory)
+    raw = sources.read(name, data_dir, max_memory, image_size, on_bad_image)
     return split(raw, labels=labels, validation=validation, seed=seed)
 
 

@@ -133,9 +133,9 @@ def for_browser(saved_model: pathlib.Path, use: str) -> bytes:
 def _inputs(model: autoencoder.Autoencoder, use: str, split: data.Split) -> dict[str, np.ndarray]:
     """What a signature takes, by name, made of examples."""
     if use != "decode":
-        return {model.observation.name: split.x}
+        return {model.observation.name: split.array()}
     labels = np.maximum(split.y, 0)
-    code = model.encode(split.x) | model.label_code(labels)
+    code = model.encode(split.array()) | model.label_code(labels)
     return {part: code[part].numpy() for part in model.parts}
 
 

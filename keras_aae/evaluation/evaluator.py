@@ -19,7 +19,7 @@ from keras_aae.models import autoencoder
 from keras_aae.models import seeds
 
 _BATCH = 500
-_MATCHED = 10_000  # Codes compared with the prior at the most.
+_SAMPLED = 10_000  # Codes compared with the prior, or read by probes, at the most.
 
 
 class Evaluator:
@@ -52,8 +52,8 @@ class Evaluator:
         Returns:
             What `encode` gives [N, size]; `class_probabilities` or `cluster_probabilities` of a
             model that predicts them; `style_sample` [N, size], drawn from q(z|x);
-            `reconstruction` like x, float32, images in [0, 1]; and
-            `squared_error` [N], the mean over the normalised pixels or features of each example.
+            and `squared_error` [N] of the reconstruction, the mean over the normalised pixels or
+            features of each example.
 
         Raises:
             ValueError: the examples have another dtype, like images as floats.
@@ -66,7 +66,8 @@ class Evaluator:
         starts = range(0, len(split.x), _BATCH)
         parts = [split.take(slice(start, start + _BATCH)) for start in starts]
         batches = [
-            self._predict(part.x, part.y, start) for part, start in zip(parts, starts, strict=True)
+            self._predict(part.array(), part.y, start)
+            for part, start in zip(parts, starts, strict=True)
         ]
         return {
             name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]
@@ -166,7 +167,7 @@ class Evaluator:
         Returns:
             As `prior_match.prior_match`.
         """
-        codes = self.predict(split.spread(_MATCHED))["style_sample"]
+        codes = self.predict(split.spread(_SAMPLED))["style_sample"]
         prior = self.model.priors["style"]
         first, second = (prior.sample(len(codes), seed=(0, index)).numpy() for index in (1, 2))
         return prior_match.prior_match(codes, first, second)
@@ -175,7 +176,8 @@ class Evaluator:
         """How well simple classifiers read the class from the style.
 
         Args:
-            fitting: Held-out examples to fit the classifiers on; unlabelled ones are left out.
+            fitting: Held-out examples to fit the classifiers on, evenly spaced ones, 10,000 at the
+                most; unlabelled ones are left out.
             testing: The same, to measure them on.
 
         Returns:
@@ -183,7 +185,9 @@ class Evaluator:
             (100 hidden units) on standardised styles: the higher, the less the style depends on the
             class. None where a split has labels of fewer than two classes. Not from the paper.
         """
-        known = [split.take(split.y != data.UNLABELLED) for split in (fitting, testing)]
+        known = [
+            split.take(split.y != data.UNLABELLED).spread(_SAMPLED) for split in (fitting, testing)
+        ]
         if any(len(np.unique(split.y)) < 2 for split in known):
             return None
         (x_fit, y_fit), (x_test, y_test) = (
@@ -256,6 +260,5 @@ def _predict(
         **code,
         **(model.predicted(code) if model.prediction else {}),
         "style_sample": sample,
-        "reconstruction": reconstruction,
         "squared_error": squared_error,
     }

@@ -27,6 +27,7 @@ from keras_aae.models import autoencoder
 BANDWIDTHS = tuple(float(value) for value in np.geomspace(0.1, 0.6, 13).round(4))
 _ROWS, _CHUNK = 1000, 1000  # Examples and samples at a time: the distances take 4 MB.
 _CHOOSING = 1000  # Validation images at the most that choose the bandwidth.
+_TESTED = 10_000
 _KEEP = 100_000  # Samples between two savings: about a minute.
 
 
@@ -46,7 +47,7 @@ def estimate(
     Args:
         model: The model to draw samples from.
         validation: Images; evenly spaced ones, 1,000 at the most, choose the bandwidth.
-        test: Images.
+        test: Images; evenly spaced ones, 10,000 at the most, are estimated.
         samples: How many samples to draw; they are made in chunks and not kept.
         directory: Of the model's run.
 
@@ -59,7 +60,8 @@ def estimate(
         UserError: it can't be written.
     """
     choosing = validation.spread(_CHOOSING).x
-    window = Window(images_lib.flat(np.concatenate([choosing, test.x])), BANDWIDTHS)
+    testing = test.spread(_TESTED).x
+    window = Window(images_lib.flat(np.concatenate([choosing, testing])), BANDWIDTHS)
     _fill(window, model, samples, directory)
     nats = window.log_density()
     curve = [float(value) for value in nats[:, : len(choosing)].mean(axis=1)]

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_aae.data import images
+from keras_aae.data import rows
 from keras_aae.models import defaults
 from keras_aae.models import losses
 
@@ -144,7 +145,7 @@ class Features(Observation):
         return {"mean": self._mean.tolist(), "stddev": self._stddev.tolist()}
 
 
-def of(x: np.ndarray, pixel_loss: str = defaults.PIXEL_LOSS) -> Observation:
+def of(x: rows.Examples, pixel_loss: str = defaults.PIXEL_LOSS) -> Observation:
     """The observation that fits examples.
 
     Args:
@@ -153,8 +154,9 @@ def of(x: np.ndarray, pixel_loss: str = defaults.PIXEL_LOSS) -> Observation:
     """
     if x.ndim == 4:
         return Pixels(pixel_loss)
+    features = np.asarray(x)
     # In float64: the squares of large features are beyond float32.
-    return Features(x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64))
+    return Features(features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64))
 
 
 def of_shape(shape: tuple[int, ...]) -> Observation:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import math
 
 from matplotlib import figure
 import numpy as np
@@ -20,6 +21,7 @@ _ROWS, _COLUMNS = 8, 12  # Of samples.
 _STYLES = 10
 _MEMBERS = 10  # Of each cluster.
 _MISTAKES = 24
+_COMPARED = 256 << 20  # Bytes of training images, as float32, that samples are compared with.
 _CODES = 5000  # Codes, and samples of the prior, in a figure at the most.
 _STEPS = 16  # Of a walk over the code space, each way.
 
@@ -65,15 +67,17 @@ def _images(
 ) -> dict[str, figure.Figure]:
     """The figures that show images, but for mistakes."""
     model = evaluator.model
-    chosen = np.linspace(0, len(held_out.x) - 1, _SHOWN).astype(int)
+    shown = held_out.take(np.linspace(0, len(held_out.x) - 1, _SHOWN).astype(int))
+    images = shown.array()
+    reconstructed = model.decode(model.encode(images) | model.label_code(shown.y))
     samples = model.generate(tf.range(_ROWS * _COLUMNS, dtype=tf.int64)).numpy()
     drawn = {
         "reconstructions": figures.image_rows(
-            {"image": held_out.x[chosen], "reconstruction": predictions["reconstruction"][chosen]}
+            {"image": images, "reconstruction": reconstructed.numpy()}
         ),
         "samples": figures.image_grid(samples.reshape(_ROWS, _COLUMNS, *model.example_shape)),
         "nearest_training_images": _nearest_training_images(
-            samples, held_out.spread(len(samples)).x, dataset.train.x
+            samples, held_out.spread(len(samples)).array(), _candidates(dataset.train)
         ),
     }
     if model.categorical and model.categorical.name == "class":
@@ -85,6 +89,12 @@ def _images(
     return drawn
 
 
+def _candidates(train: data.Split) -> np.ndarray:
+    """The training images that the nearest are looked for among: all, or 256 MB of float32."""
+    size = 4 * math.prod(train.x.shape[1:])
+    return train.spread(max(1, _COMPARED // size)).array()
+
+
 def _nearest_training_images(
     samples: np.ndarray, held_out: np.ndarray, train: np.ndarray
 ) -> figure.Figure:
@@ -93,7 +103,7 @@ def _nearest_training_images(
     Args:
         samples: float [N, H, W, C] in [0, 1].
         held_out: uint8 [K, H, W, C], to compare their distances with those of the samples.
-        train: uint8 [M, H, W, C].
+        train: uint8 [M, H, W, C], the training images or some of them.
     """
     nearest, distances = _nearest(
         np.concatenate([images_lib.flat(samples), images_lib.flat(held_out)]), train
@@ -102,8 +112,9 @@ def _nearest_training_images(
     shown = min(_SHOWN, len(samples))
     return figures.image_rows(
         {"sample": samples[:shown], "nearest": nearest[:shown]},
-        title="Median distance to the nearest training image, root mean square per pixel: "
-        f"samples {np.median(of_samples):.4f}, held-out images {np.median(of_held_out):.4f}",
+        title=f"Median distance to the nearest of {len(train):,} training images, root mean "
+        f"square per pixel: samples {np.median(of_samples):.4f}, held-out images "
+        f"{np.median(of_held_out):.4f}",
     )
 
 
@@ -150,7 +161,7 @@ def _clusters(
     members = np.ones((count, _MEMBERS, *model.example_shape), np.float32)
     clusters = evaluator.guesses(predictions)
     for cluster in range(count):
-        shown = held_out.take(clusters == cluster).spread(_MEMBERS).x
+        shown = held_out.take(clusters == cluster).spread(_MEMBERS).array()
         members[cluster, : len(shown)] = images_lib.scaled(shown)
     return figures.image_grid(
         np.concatenate([heads[:, None], members], axis=1),
@@ -197,7 +208,7 @@ def _mistakes(
     if len(worst) and held_out.x.ndim == 4:
         captions = [f"{classes[guesses[i]]}, not {classes[labels[i]]}" for i in worst]
         drawn["worst_mistakes"] = figures.captioned_images(
-            held_out.x[known][worst], captions, title=f"{len(worst)} of {wrong:,} wrong"
+            held_out.take(known).x[worst], captions, title=f"{len(worst)} of {wrong:,} wrong"
         )
     return drawn
 

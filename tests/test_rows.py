@@ -1,0 +1,150 @@
+"""Images that stay on the disk: the same images, the same run."""
+
+import json
+import os
+
+from conftest import SMOKE
+from conftest import bars
+from conftest import launch
+import numpy as np
+import pytest
+
+from keras_aae import data
+from keras_aae import errors
+from keras_aae.data import npz
+from keras_aae.data import rows
+from keras_aae.data import sources
+from keras_aae.data import splits
+
+LITTLE = 1e-6  # GB: any images here take more.
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Colour images and the path of an uncompressed file that has them."""
+    x = np.random.default_rng(0).integers(0, 256, (50, 5, 7, 3), np.uint8)
+    np.savez(tmp_path / "x.npz", a=np.arange(3), x_train=x)
+    return x, tmp_path / "x.npz"
+
+
+def on_disk(path, name="x_train"):
+    x = npz.read(path, [name], max_memory=LITTLE)[name]
+    assert isinstance(x, rows.Rows)
+    return x
+
+
+@pytest.mark.parametrize(
+    "which",
+    [slice(None), slice(3, 40, 6), slice(0, 0), [4], [9, 2, 2, 49], np.arange(50) % 3 == 0],
+)
+def test_images_on_the_disk_are_those_of_the_array(saved, which):
+    x, path = saved
+    found = on_disk(path)
+    assert (found.shape, found.ndim, found.dtype, len(found)) == (x.shape, 4, x.dtype, 50)
+    which = np.array(which) if isinstance(which, list) else which
+    np.testing.assert_array_equal(found[which], x[which])
+    some = rows.take(found, which)
+    assert isinstance(some, rows.Rows)
+    np.testing.assert_array_equal(np.asarray(some), x[which])
+    np.testing.assert_array_equal(some[:2], x[which][:2])
+
+
+def test_images_without_a_channel_axis_get_one(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (20, 6, 6), np.uint8)
+    np.savez(tmp_path / "x.npz", x_train=x, y_train=np.arange(20) % 2)
+    raw = sources.read(str(tmp_path / "x.npz"), max_memory=LITTLE)
+    assert isinstance(raw.x_train, rows.Rows)
+    np.testing.assert_array_equal(np.asarray(raw.x_train), x[..., None])
+
+
+@pytest.mark.parametrize(
+    ("x", "save"),
+    [
+        (np.zeros((50, 5, 7, 3), np.uint8), np.savez_compressed),
+        (np.zeros((50, 5, 7, 3), np.float32), np.savez),
+        (np.asfortranarray(np.zeros((50, 5, 7, 3), np.uint8)), np.savez),
+        (np.zeros((5000,), np.uint8), np.savez),
+    ],
+)
+def test_what_does_not_stand_in_the_file_as_in_memory_is_refused(tmp_path, x, save):
+    save(tmp_path / "x.npz", x_train=x)
+    with pytest.raises(errors.UserError, match="of memory to read"):
+        npz.read(tmp_path / "x.npz", ["x_train"], max_memory=LITTLE)
+
+
+def test_labels_count_even_where_the_images_stay_on_the_disk(saved):
+    _, path = saved
+    with pytest.raises(errors.UserError, match="of memory to read"):
+        npz.read(path, ["x_train", "a"], max_memory=1e-9)
+
+
+def test_a_file_that_is_replaced_or_cut_off_while_it_is_in_use(saved):
+    x, path = saved
+    found = on_disk(path)
+    path.rename(path.with_name("old.npz"))
+    np.savez(path, x_train=255 - x)
+    np.testing.assert_array_equal(found[:], x)
+    os.truncate(path.with_name("old.npz"), 1000)
+    with pytest.raises(errors.UserError, match=r"x\.npz: became shorter while it was read"):
+        found[40:]
+
+
+def test_chunks_are_the_whole_in_order(saved, monkeypatch):
+    x, path = saved
+    monkeypatch.setattr(rows, "_CHUNK", 7 * x[0].nbytes)
+    parts = list(rows.chunks(on_disk(path)))
+    assert [len(part) for part in parts] == [7] * 7 + [1]
+    np.testing.assert_array_equal(np.concatenate(parts), x)
+    monkeypatch.setattr(rows, "_CHUNK", 1)
+    assert len(list(rows.chunks(x))) == 50
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """An .npz file whose images take more than the least that --max_memory can be, 1 MB."""
+    path = tmp_path_factory.mktemp("data") / "bars.npz"
+    (x_train, y_train), (x_test, y_test) = bars(7500), bars(60, seed=1)
+    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return path
+
+
+def test_splits_and_minibatches_do_not_know_the_difference(large):
+    found = [
+        splits.load(str(large), labels=30, max_memory=max_memory) for max_memory in (None, 0.001)
+    ]
+    in_memory, on_disk = found
+    assert [type(each.train.x) for each in found] == [np.ndarray, rows.Rows]
+    assert in_memory.digest() == on_disk.digest()
+    for one, other in zip(in_memory.sample()[:3], on_disk.sample()[:3], strict=True):
+        assert isinstance(other.x, np.ndarray)
+        np.testing.assert_array_equal(one.x, other.x)
+    streams = [
+        iter(data.minibatches(each, batch_size=10, labelled_batch_size=4, augment_shift=1))
+        for each in found
+    ]
+    for _ in range(3):
+        one, other = (next(stream) for stream in streams)
+        assert one["x"].shape == other["x"].shape
+        np.testing.assert_array_equal(one["x"], other["x"])
+        np.testing.assert_array_equal(one["labelled"]["x"], other["labelled"]["x"])
+
+
+def test_a_run_from_the_disk_ends_as_one_in_memory(large, tmp_path):
+    ends = []
+    for name, how in (("memory", ()), ("disk", ("--max_memory=0.001",))):
+        run = (f"--dataset={large}", f"--run_dir={name}", *SMOKE, *how)
+        done = launch(*run, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        results = json.loads((tmp_path / name / "results.json").read_text())
+        numbers = ("validation", "test", "prior_match", "style_probe", "calibration")
+        figures = sorted((tmp_path / name).glob("figures/*"))
+        ends.append(
+            [
+                *(results[key] for key in numbers),
+                *((each.name, each.read_bytes()) for each in figures),
+            ]
+        )
+    assert ends[0] == ends[1]
+    # It goes on from the disk, or from memory, alike.
+    more = (f"--dataset={large}", "--run_dir=memory", *SMOKE, "--mode=evaluate")
+    assert launch(*more, "--max_memory=0.001", cwd=tmp_path).returncode == 0
