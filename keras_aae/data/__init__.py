@@ -9,12 +9,13 @@
 import importlib
 from typing import Any
 
+from keras_aae.data.rows import Rows
 from keras_aae.data.splits import UNLABELLED
 from keras_aae.data.splits import Dataset
 from keras_aae.data.splits import Split
 from keras_aae.data.splits import load
 
-__all__ = ["UNLABELLED", "Dataset", "Minibatches", "Split", "load", "minibatches"]
+__all__ = ["UNLABELLED", "Dataset", "Minibatches", "Rows", "Split", "load", "minibatches"]
 
 
 def __getattr__(name: str) -> Any:
