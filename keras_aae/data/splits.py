@@ -5,6 +5,8 @@ class. Both are drawn from the seed. A training label that the model is not give
 here, before anything else sees it.
 """
 
+from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 import io
 import pathlib
@@ -14,6 +16,7 @@ import numpy as np
 
 from keras_aae import errors
 from keras_aae import files
+from keras_aae import progress
 from keras_aae import streams
 from keras_aae.data import npz
 from keras_aae.data import rows
@@ -83,10 +86,9 @@ class Dataset(NamedTuple):
         """The identity of the data: a digest of all examples, labels and class names."""
         arrays = [values for split in self[:3] for values in split]
         described = [f"{values.dtype.str} {values.shape}" for values in arrays]
-        digests = [
-            files.digest_of_parts(np.ascontiguousarray(part).data for part in rows.chunks(values))
-            for values in arrays
-        ]
+        total = sum(len(values) for values in arrays)
+        with progress.bar("checksum of the data", total, "value", delay=5) as bar:
+            digests = [files.digest_of_parts(_parts(values, bar.update)) for values in arrays]
         return files.digest(repr((described, digests, self.classes)).encode())
 
     def to_bytes(self) -> bytes:
@@ -115,6 +117,13 @@ class Dataset(NamedTuple):
         if not _is_consistent(dataset):
             raise errors.UserError(f"{path}: damaged (its arrays don't go together)")
         return dataset
+
+
+def _parts(x: rows.Examples, read: Callable[[int], object]) -> Iterator[memoryview]:
+    """The bytes of examples in order; calls `read` with how many were read."""
+    for part in rows.chunks(x):
+        read(len(part))
+        yield np.ascontiguousarray(part).data
 
 
 def _is_consistent(dataset: Dataset) -> bool:
