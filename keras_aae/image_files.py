@@ -87,8 +87,8 @@ def describe(path: str | os.PathLike, *, whole: bool = False) -> Description:
         UserError: as `read`, for what was read.
     """
     with _opened(path) as opened:
-        # Versions of Pillow differ in when they turn a TIFF.
-        if not (whole or opened.format == "TIFF"):
+        # Versions of Pillow differ in when they turn a TIFF, and it reads a PNG whole to find EXIF.
+        if not (whole or opened.format in ("TIFF", "PNG")):
             width, height = opened.size
             with contextlib.suppress(Exception):  # As in `read`.
                 if opened.getexif().get(ExifTags.Base.Orientation, 1) in _ON_THEIR_SIDE:

@@ -183,3 +183,14 @@ def test_fused_batch_normalisation_is_that_of_keras(shape, dtype):
         np.testing.assert_allclose(
             np.float32(got), np.float32(expected), rtol=tolerance, atol=tolerance
         )
+
+
+def test_a_frozen_batch_normalisation_keeps_its_statistics():
+    layer = networks.BatchNormalization()
+    layer.build((None, 3))
+    layer.trainable = False
+    x = tf.constant([[1.0, 2.0, 3.0], [5.0, 5.0, 5.0]])
+    np.testing.assert_allclose(layer(x, training=True), x / np.sqrt(1.001), rtol=1e-6)
+    np.testing.assert_array_equal(layer.moving_mean, np.zeros(3))
+    by_hand = networks.BatchNormalization(scale=False, center=False, epsilon=0.0)
+    np.testing.assert_allclose(by_hand(x, training=True), [[-1] * 3, [1] * 3], rtol=1e-5)

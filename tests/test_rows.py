@@ -6,15 +6,19 @@ import os
 from conftest import SMOKE
 from conftest import bars
 from conftest import launch
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+import keras_aae
 from keras_aae import data
 from keras_aae import errors
 from keras_aae.data import npz
 from keras_aae.data import rows
 from keras_aae.data import sources
 from keras_aae.data import splits
+from keras_aae.training import loop
 
 LITTLE = 1e-6  # GB: any images here take more.
 
@@ -87,6 +91,36 @@ def test_a_file_that_is_replaced_or_cut_off_while_it_is_in_use(saved):
     os.truncate(path.with_name("old.npz"), 1000)
     with pytest.raises(errors.UserError, match=r"x\.npz: became shorter while it was read"):
         found[40:]
+
+
+def test_a_flipped_bit_in_images_on_the_disk_is_seen(saved):
+    x, path = saved
+    content = bytearray(path.read_bytes())
+    content[content.index(x[30].tobytes())] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(errors.UserError, match=r"not a readable \.npz file .*CRC"):
+        npz.read(path, ["x_train"], max_memory=LITTLE)
+
+
+def test_rows_of_another_dtype_than_they_say_are_refused():
+    found = rows.Rows(lambda places: np.zeros(len(places)), np.arange(3), (), np.dtype(np.uint8))
+    with pytest.raises(ValueError, match=r"Expected examples of uint8. Received: float64"):
+        found[:2]
+
+
+def test_a_file_that_is_cut_off_in_training_ends_it_with_its_name(saved):
+    _, path = saved
+    split = data.Split(on_disk(path), np.full(50, -1, np.int32))
+    dataset = data.Dataset(split, split, split, ())
+    batches = data.minibatches(dataset, batch_size=10)
+    os.truncate(path, 1000)
+    with pytest.raises(tf.errors.OpError):
+        next(iter(batches))
+    assert "x.npz: became shorter while it was read" in str(batches.error)
+    model = keras_aae.AdversarialAutoencoder((5, 7, 3), network="mlp")
+    model.compile()
+    with pytest.raises(errors.UserError, match=r"x\.npz: became shorter"):
+        loop._fit(model, batches, 0, 2, 1, keras.callbacks.Callback())
 
 
 def test_chunks_are_the_whole_in_order(saved, monkeypatch):

@@ -353,9 +353,15 @@ def test_images_of_other_sizes_are_scaled_to_the_most_common_one_or_to_that_aske
     assert (raw.x_train[-1] == 77).all()
     assert "scaled 1 image to 12 x 12 pixels (train/class1/wide.png)" in capsys.readouterr().err
     np.testing.assert_array_equal(raw.x_train[0], bars(8, classes=2)[0][0])
+    for index in range(9):
+        Image.new("L", (20 + index, 6), 77).save(folder / f"train/class1/wide{index}.png")
+    with pytest.raises(
+        errors.UserError, match=r"10 sizes, .* 12 x 12 pixels \(8 of 18\); say with"
+    ):
+        sources.read(str(folder))
     small = sources.read(str(folder), image_size=6)
-    assert small.x_train.shape == (7, 6, 6, 1)
-    assert "scaled 9 images to 6 x 6 pixels" in capsys.readouterr().err
+    assert small.x_train.shape == (16, 6, 6, 1)
+    assert "scaled 18 images to 6 x 6 pixels" in capsys.readouterr().err
 
 
 def test_images_that_cannot_be_read_are_left_out_where_that_is_asked_for(folder, capsys):

@@ -42,6 +42,10 @@ class Minibatches:
     Raises:
         UserError: both batch sizes are 0, or `labelled_batch_size` is not and no training example
             has a label.
+
+    Attributes:
+        error: Why examples could not be read from the disk, where that ended the minibatches with
+            an error of TensorFlow's.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Minibatches:
         self._shift = augment_shift
         self._start = start
         self._pools = _pools(dataset.train.y, batch_size, labelled_batch_size)
+        self.error: errors.UserError | None = None
 
     @property
     def steps_per_pass(self) -> int:
@@ -108,7 +113,7 @@ class Minibatches:
         here = replicas // context.num_input_pipelines
         self.check(replicas)
         pools = [_part(pool, replicas) for pool in self._pools]
-        gather = _gatherer(self._x)
+        gather = self._gatherer()
 
         def batch(count: tf.Tensor) -> dict[str, tf.Tensor]:
             # The count goes over the replicas here, step by step; a part is one replica's share of
@@ -127,18 +132,25 @@ class Minibatches:
         counts = tf.data.Dataset.range(self._start * here, np.iinfo(np.int64).max)
         return counts.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
 
+    def _gatherer(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """A function, for the graph, from int32 indices to examples."""
+        x = self._x
+        if not isinstance(x, rows_lib.Rows):
+            constant = tf.constant(x)
+            return lambda rows: tf.gather(constant, rows)
 
-def _gatherer(x: rows_lib.Examples) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function, for the graph, from int32 indices to examples."""
-    if not isinstance(x, rows_lib.Rows):
-        constant = tf.constant(x)
-        return lambda rows: tf.gather(constant, rows)
+        def read(rows: np.ndarray) -> np.ndarray:
+            try:
+                return x[rows]
+            except errors.UserError as error:
+                self.error = error
+                raise
 
-    def read(rows: tf.Tensor) -> tf.Tensor:
-        examples = tf.numpy_function(x.__getitem__, [rows], x.dtype, stateful=False)
-        return tf.ensure_shape(examples, [rows.shape[0], *x.example_shape])
+        def gather(rows: tf.Tensor) -> tf.Tensor:
+            examples = tf.numpy_function(read, [rows], x.dtype, stateful=False)
+            return tf.ensure_shape(examples, [rows.shape[0], *x.example_shape])
 
-    return read
+        return gather
 
 
 class _Pool(NamedTuple):

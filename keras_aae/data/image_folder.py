@@ -24,6 +24,7 @@ from keras_aae.data import rows
 
 _T = TypeVar("_T")
 
+_WINDOW = 1000  # Files that wait for a thread at a time.
 _VALIDATION = ("val", "valid", "validation")  # Names that people give to a folder of held-out data.
 _Labelled = list[tuple[pathlib.Path, int]]  # Files and the index of each one's class, -1 for none.
 
@@ -49,7 +50,9 @@ def read(
         As `sources.Raw`.
 
     Raises:
-        UserError: there is no such folder, a class has no images, or an image can't be read.
+        UserError: there is no such folder, a class has no images, they differ in size and none is
+            given, or an image can't be read. Of images that stay on the disk only the heads are
+            read here, unless unreadable ones are skipped.
     """
     if not os.path.isdir(path / "train"):
         raise errors.UserError(
@@ -204,10 +207,20 @@ def _common_shape(
     """The shape that all images are brought to; says which have further frames or another size.
 
     They are grey if all are, else in colour, and of the most common size unless one is given.
+
+    Raises:
+        UserError: none is given, and most images are of other sizes than the most common one.
     """
     shapes = {file: found.shape for file, found in described.items()}
     sizes = collections.Counter(shape[:2] for shape in shapes.values())
-    height, width = (image_size, image_size) if image_size else sizes.most_common(1)[0][0]
+    (height, width), count = sizes.most_common(1)[0]
+    if image_size:
+        height = width = image_size
+    elif 2 * count < len(shapes):
+        raise errors.UserError(
+            f"{path}: has images of {len(sizes)} sizes, the most common one {width} x {height} "
+            f"pixels ({count} of {len(shapes)}); say with --image_size what to scale them to"
+        )
     more = [file for file, found in described.items() if found.has_more]
     _say(path, more, "read the first frame of", "file that has more", "files that have more")
     others = [file for file, shape in shapes.items() if shape[:2] != (height, width)]
@@ -235,5 +248,6 @@ def _in_threads(
     function: Callable[[pathlib.Path], _T], files: Sequence[pathlib.Path]
 ) -> Iterator[_T]:
     """The result of a function for each file, in order."""
-    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(function, files)
+    with futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for start in range(0, len(files), _WINDOW):
+            yield from pool.map(function, files[start : start + _WINDOW])

@@ -26,6 +26,7 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+_CHUNK = 16 << 20  # Bytes that are read at a time.
 _ENDING = ".npy"  # Of the name of an array in the archive.
 
 
@@ -57,7 +58,8 @@ def read(
         members = {name: _member(archive, name) for name in names}
         stays: dict[str, rows.Rows] = {}
         if sum(each.needed for each in members.values()) > memory.allowed(max_memory):
-            stays = {k: _rows(path, each) for k, each in members.items() if each.is_stored_images}
+            stored = {name: each for name, each in members.items() if each.is_stored_images}
+            stays = {name: _rows(archive, name, each) for name, each in stored.items()}
         others = [name for name in names if name not in stays]
         memory.check(path, sum(members[name].needed for name in others), max_memory)
         return stays | {name: _array(archive, name) for name in others}
@@ -115,11 +117,12 @@ def _member(archive: zipfile.ZipFile, name: str) -> _Member:
     if info.file_size != length + math.prod(shape) * dtype.itemsize:
         raise ValueError(f"{name} is not as long as it says")
     images = dtype == np.uint8 and len(shape) in (3, 4) and not in_columns
+    as_it_is = info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size
     return _Member(
         shape,
         dtype,
         memory.needed(shape, dtype),
-        is_stored_images=images and info.compress_type == zipfile.ZIP_STORED,
+        is_stored_images=images and as_it_is,
         start=_start(archive, info) + length,
     )
 
@@ -132,17 +135,26 @@ def _start(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> int:
     return info.header_offset + 30 + int(lengths.sum())
 
 
-def _rows(path: str | os.PathLike, member: _Member) -> rows.Rows:
-    """The images of an array that stays in the file."""
+def _rows(archive: zipfile.ZipFile, name: str, member: _Member) -> rows.Rows:
+    """The images of an array that stays in the file; they are read once for their checksum."""
+    with archive.open(name + _ENDING) as values:
+        while values.read(_CHUNK):  # At the end zipfile compares the checksum.
+            pass
+    assert archive.fp
     # Open for as long as the images are in use: another file that takes the path's place is not it.
-    file = reading.open_regular(path)
+    file = os.fdopen(os.dup(archive.fp.fileno()), "rb")
+    path = archive.filename or archive.fp.name
     count, *example = member.shape
     size = math.prod(example)
 
     def read(places: np.ndarray) -> np.ndarray:
         images = np.empty((len(places), size), np.uint8)
         for image, place in zip(images, places, strict=True):
-            if os.preadv(file.fileno(), [image.data], member.start + int(place) * size) != size:
+            try:
+                got = os.preadv(file.fileno(), [image.data], member.start + int(place) * size)
+            except OSError as error:
+                raise errors.UserError(f"{path}: not readable ({reading.reason(error)})") from error
+            if got != size:
                 raise errors.UserError(f"{path}: became shorter while it was read")
         return images
 

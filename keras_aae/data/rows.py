@@ -15,6 +15,8 @@ _CHUNK = 16 << 20  # Bytes that are read at a time where all are wanted one afte
 class Rows:
     """Examples by their place, as an array [N, ...] has them, but read at each access.
 
+    It takes arrays of indices, slices and masks, not a single index.
+
     Attributes:
         read: Returns the examples at given places in the file or folder, [n, ...].
         places: int64 [N], where each of these examples stands there.
@@ -41,9 +43,16 @@ class Rows:
         return len(self.places)
 
     def __getitem__(self, which: np.ndarray | slice) -> np.ndarray:
-        """Reads the examples at indices, in a slice or under a mask."""
+        """Reads the examples at indices, in a slice or under a mask.
+
+        Raises:
+            ValueError: what was read has another dtype.
+        """
         places = self.places[which]
-        return self.read(places).reshape(len(places), *self.example_shape)
+        examples = self.read(places)
+        if examples.dtype != self.dtype:
+            raise ValueError(f"Expected examples of {self.dtype}. Received: {examples.dtype}")
+        return examples.reshape(len(places), *self.example_shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Reads all of them."""

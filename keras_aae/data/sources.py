@@ -66,9 +66,12 @@ def read(
         on_bad_image: What to do about images of a folder that can't be read: `fail`, or `skip`.
 
     Raises:
+        ValueError: `on_bad_image` is neither.
         UserError: there is no such data set, it is damaged or takes more memory than it may, or the
             name of a class can't stand on a line of text.
     """
+    if on_bad_image not in ("fail", "skip"):
+        raise ValueError(f"Expected on_bad_image 'fail' or 'skip'. Received: {on_bad_image!r}")
     check(name, data_dir)
     raw = _read(name, data_dir, max_memory, image_size, on_bad_image)
     check_classes(raw.classes, f"--dataset={name}")

@@ -75,9 +75,12 @@ class Dataset(NamedTuple):
         return self.train.x.shape[1:]
 
     def sample(self) -> "Dataset":
-        """Some examples of each split, from all over it, as arrays: at most 10,000, and 16 MB."""
+        """Some examples of each split, from all over it, as arrays: at most 10,000.
+
+        They take at most 16 MB, or are one.
+        """
         size = max(1, np.asarray(self.train.x[:1]).nbytes)
-        count = min(_KEPT, _KEPT_BYTES // size)
+        count = max(1, min(_KEPT, _KEPT_BYTES // size))
         some = [split.spread(count) for split in (self.train, self.validation, self.test)]
         train, validation, test = (Split(split.array(), split.y) for split in some)
         return Dataset(train, validation, test, self.classes)

@@ -119,6 +119,12 @@ def for_browser(saved_model: pathlib.Path, use: str) -> bytes:
     Args:
         saved_model: The export.
         use: The name of its signature.
+
+    Returns:
+        The content of the file.
+
+    Raises:
+        KeyError: the export has no such signature.
     """
     loaded = tf.saved_model.load(str(saved_model))
     signature = loaded.signatures[use]

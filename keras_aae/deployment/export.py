@@ -42,8 +42,8 @@ def export(
         base_path: The model's folder, which holds a folder for each version.
         about: What to say of the model in its card beside its signatures, as JSON takes it: how it
             was trained, its numbers.
-        run: The identity of the model's run. Where a version of this run and step is there,
-            as after an export that was killed at its end, that is taken for it.
+        run: The identity of the model's run. A version of this run and step that is there, as
+            after an export that was killed at its end, is registered and returned.
 
     Returns:
         The folder of the version, `<base_path>/<number>`.

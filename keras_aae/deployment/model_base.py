@@ -47,7 +47,9 @@ def check(base: pathlib.Path, name: str) -> None:
     files.check_readable_by_tensorflow(base, "--export_dir")
     folder = base / name
     if name == _CONFIG or (folder.exists() and not folder.is_dir()):
-        raise errors.UserError(f"--name={name}: {folder} is a file of the model base; name it else")
+        raise errors.UserError(
+            f"--name={name}: {folder} is a file of the model base; choose another --name"
+        )
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise errors.UserError(f"--export_dir={base}: {there} can't be written to")
@@ -55,7 +57,7 @@ def check(base: pathlib.Path, name: str) -> None:
 
 
 def register(base: pathlib.Path, name: str, version: int) -> None:
-    """Makes a version the canary, unless a newer one is; where none is stable, the oldest is then.
+    """Labels a version `canary` unless a newer one is; the oldest `stable` where none is.
 
     Of processes that export at once, the order in which they register doesn't matter.
 

@@ -120,7 +120,7 @@ def build(
             f"--run_dir: expected a model of images. Received: examples of {model.example_shape}"
         )
     about = _describe(model, dataset, results)
-    examples = dataset.validation.spread(_EXAMPLES).x
+    examples = dataset.validation.spread(_EXAMPLES).array()
     with files.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with export.temporary(model) as saved_model:

@@ -31,7 +31,12 @@ def of(model: autoencoder.Autoencoder, *, empty_batches: bool = True) -> dict[st
     Args:
         model: The model.
         empty_batches: Whether they take batches of any size, also 0. Converters to other formats
-            want graphs without what that needs.
+            can't convert the branch that an empty batch needs.
+
+    Returns:
+        Functions whose inputs and outputs are tensors [B, ...] by name: examples as raw data has
+        them, `seed` int64 [B], `label` or `cluster` int32 [B], the parts of a code float32 [B,
+        size], and images float32 [B, H, W, C] in [0, 1], or features.
     """
     spec = model.example_spec
     signatures = _for_examples(model, spec)

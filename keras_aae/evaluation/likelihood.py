@@ -27,7 +27,7 @@ from keras_aae.models import autoencoder
 BANDWIDTHS = tuple(float(value) for value in np.geomspace(0.1, 0.6, 13).round(4))
 _ROWS, _CHUNK = 1000, 1000  # Examples and samples at a time: the distances take 4 MB.
 _CHOOSING = 1000  # Validation images at the most that choose the bandwidth.
-_TESTED = 10_000
+_TESTED = 10_000  # Test images at the most.
 _KEEP = 100_000  # Samples between two savings: about a minute.
 
 

@@ -263,8 +263,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None) -> tf.Tensor:
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if not training or replicas > 1 or mask is not None:
+        single = tf.distribute.get_strategy().num_replicas_in_sync == 1 and mask is None
+        plain = self.scale and self.center and self.axis in (-1, len(inputs.shape) - 1)
+        if not (training and self.trainable and single and plain):
             return super().call(inputs, training=training, mask=mask)
         rows = tf.reshape(inputs, [-1, 1, 1, inputs.shape[-1]])
         normalized, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(

@@ -15,10 +15,11 @@ CAPTIONS = {  # Of each figure that the report shows, in this order.
     "what the decoder makes of its code (and of its label, where the decoder receives that).",
     "samples": "Decoded samples of the prior, the first that the model generates.",
     "nearest_training_images": "Samples of the prior, decoded, and below each the training image "
-    "nearest to it in Euclidean distance of pixels. The title has the median of that distance for "
-    "96 samples and for up to 96 held-out images. Were the samples copies of training images, "
-    "theirs would be far below that of held-out images. But decoded samples are also smoother "
-    "than images, which alone makes it smaller.",
+    "nearest to it in Euclidean distance of pixels, of as many as the title says. The title has "
+    "the median of that distance for 96 samples and for up to 96 held-out images. Were the samples "
+    "copies of the training images that they are compared with, theirs would be far below that of "
+    "held-out images. But decoded samples are also smoother than images, which alone makes it "
+    "smaller.",
     "walk": "Decoded codes at evenly spaced quantiles of the prior: the first dimension of the "
     "code rises to the right, the second upwards. White where the density of the prior is lower "
     "than at 99 % of its samples.",
@@ -36,8 +37,8 @@ CAPTIONS = {  # Of each figure that the report shows, in this order.
     "where the model gives its prediction the highest probability, at most 24. Above each: the "
     "prediction, then the label, which may itself be wrong.",
     "clusters": "Each row is a cluster, named after the most frequent label of the held-out "
-    "images in it (- where it has none). First its head, which is the style 0 decoded, then "
-    "held-out images in it.",
+    "images in it (its number alone where it has none). First the cluster decoded with the style "
+    "0, then held-out images in it.",
     "representation": "Held-out examples in the representation, coloured by class. Crosses are "
     "the heads of the classes or clusters.",
     "codes_against_prior": "Style codes of held-out examples, drawn from q(z|x), and the prior "

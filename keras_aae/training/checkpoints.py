@@ -61,8 +61,8 @@ class Checkpoints:
                 print(f"{error}; trying the one before", file=sys.stderr)
         if steps:
             raise errors.UserError(
-                f"{self._folder}: no checkpoint there is one that this run can go on from; nothing "
-                "was changed. To train from the start, give another --run_dir"
+                f"{self._folder}: none of its checkpoints can be resumed from; nothing was "
+                "changed. To train from the start, give another --run_dir"
             )
         return 0
 
@@ -70,7 +70,8 @@ class Checkpoints:
         """Writes a checkpoint; only the newest two are kept.
 
         Args:
-            within_epoch: Whether the running means of the losses go on.
+            within_epoch: Whether it falls within an epoch, so that the running means of the losses
+                are kept.
 
         Raises:
             NotFiniteError: a weight, or an optimizer's, is not finite.

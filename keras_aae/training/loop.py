@@ -47,7 +47,8 @@ def train(
 
     Raises:
         NotFiniteError: a loss or a weight is no longer finite.
-        UserError: no checkpoint is readable, or the directory can't be written.
+        UserError: no checkpoint is readable, the last one doesn't fit `steps` or
+            `steps_per_execution`, an example can't be read, or the directory can't be written.
         Interrupted: a signal asked the program to end; a checkpoint was written.
     """
     start = checkpoints.restore()
@@ -86,14 +87,19 @@ def _fit(
     monitor: "Monitor",
 ) -> None:
     """Trains from one step up to another, in epochs of so many steps."""
-    model.fit(
-        batches,
-        initial_epoch=start // every,
-        epochs=until // every,
-        steps_per_epoch=min(every, until - start),
-        verbose=0,
-        callbacks=[monitor],
-    )
+    try:
+        model.fit(
+            batches,
+            initial_epoch=start // every,
+            epochs=until // every,
+            steps_per_epoch=min(every, until - start),
+            verbose=0,
+            callbacks=[monitor],
+        )
+    except tf.errors.OpError as error:
+        if batches.error:
+            raise batches.error from error
+        raise
 
 
 def minibatches(
@@ -127,8 +133,8 @@ def batch_sizes(config: config_lib.Config) -> dict[str, int]:
 class Monitor(keras.callbacks.Callback):
     """After each epoch: validation numbers, a row of the table and a checkpoint.
 
-    An epoch is `config.evaluate_every` steps. A checkpoint is also written at once, after the step
-    that is being taken, when a signal asks the program to end.
+    An epoch is `config.evaluate_every` steps. A checkpoint is also written when a signal asks the
+    program to end, after the `steps_per_execution` steps that are being taken.
 
     Args:
         model: The compiled model, as its checkpoint left it.
@@ -139,7 +145,9 @@ class Monitor(keras.callbacks.Callback):
         interrupt: Returns the error of a signal that came, or None.
 
     Raises:
-        UserError: the losses are no longer finite, or the directory can't be written.
+        NotFiniteError: a loss or a weight is no longer finite.
+        UserError: the directory can't be written.
+        Interrupted: a signal asked the program to end.
     """
 
     def __init__(

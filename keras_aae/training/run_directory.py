@@ -241,7 +241,7 @@ class RunDirectory:
         files.write_record(self.path / SUMMARY, summary)
 
     def write_rollbacks(self, rollbacks: list[dict]) -> None:
-        """Keeps why and how often training went back; raises as `write`."""
+        """Keeps when training went back, [{"step": int, "reason": str}]; raises as `write`."""
         files.write_record(self._rollbacks, {"rollbacks": rollbacks})
 
     def read_rollbacks(self) -> list[dict]:
@@ -258,7 +258,7 @@ class RunDirectory:
         return {name: path.read_bytes() for name, path in paths.items() if path.exists()}
 
     def write_metrics(self, rows: list[dict]) -> None:
-        """Writes `metrics.csv`, a row for each evaluation; raises as `write`."""
+        """Writes `metrics.csv` from one row or more, all with the same keys; raises as `write`."""
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()

@@ -7,7 +7,8 @@ def strategy(name: str, steps_per_execution: int = 1) -> tf.distribute.Strategy:
     """The distribution strategy.
 
     Args:
-        name: `single`, `mirrored` (every GPU), or `auto` (mirrored with two GPUs or more).
+        name: `single` (the current strategy, by default one device), `mirrored` (every GPU), or
+            `auto` (mirrored with two GPUs or more).
         steps_per_execution: Steps in one call of the compiled function.
     """
     if name == "mirrored" or (name == "auto" and len(tf.config.list_logical_devices("GPU")) > 1):
