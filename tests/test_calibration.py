@@ -60,7 +60,7 @@ def test_calibrating_changes_how_sure_a_model_is_and_nothing_else(tmp_path):
     powers = before["class_probabilities"] ** (1 / temperature)
     expected = powers / powers.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(after["class_probabilities"], expected, atol=1e-5)
-    for name in ("style", "reconstruction"):
+    for name in ("style", "squared_error"):
         np.testing.assert_array_equal(before[name], after[name])
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")

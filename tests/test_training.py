@@ -177,7 +177,7 @@ def test_only_damaged_checkpoints_are_an_error_that_removes_nothing(trained):
 
 
 def test_a_checkpoint_of_another_model_is_called_that(trained, capsys):
-    with pytest.raises(errors.UserError, match="no checkpoint"):
+    with pytest.raises(errors.UserError, match="none of its checkpoints"):
         run(trained[0], model_name="aae")
     said = capsys.readouterr().err
     assert "ckpt-6: a checkpoint of another model than these settings make" in said
