@@ -543,6 +543,5 @@ def test_mirrored_devices_take_the_steps_of_one(tmp_path, bars_npz):
         arguments += ["--optimizer=sgd", "--learning_rate=0.03", "--steps_per_execution=2"]
         done = launch(*arguments, f"--strategy={strategy}", cwd=place)
         assert done.returncode == 0, done.stderr
-        assert_complete(place)
         found[strategy] = results(place)["test"]
     assert found["mirrored"] == pytest.approx(found["single"], rel=1e-6, abs=0)
