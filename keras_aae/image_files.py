@@ -86,17 +86,22 @@ def describe(path: str | os.PathLike, *, whole: bool = False) -> Description:
     Raises:
         UserError: as `read`, for what was read.
     """
-    with _opened(path) as opened:
-        # Versions of Pillow differ in when they turn a TIFF, and it reads a PNG whole to find EXIF.
-        if not (whole or opened.format in ("TIFF", "PNG")):
-            width, height = opened.size
-            with contextlib.suppress(Exception):  # As in `read`.
-                if opened.getexif().get(ExifTags.Base.Orientation, 1) in _ON_THEIR_SIDE:
-                    width, height = height, width
-            channels = 1 if _is_deep(opened) or _is_grey(opened) else 3
-            return Description((height, width, channels), getattr(opened, "is_animated", False))
+    if not whole:
+        with _opened(path) as opened:
+            # Versions of Pillow differ in when they turn a TIFF; a PNG is read whole to find EXIF.
+            if opened.format not in ("TIFF", "PNG"):
+                return _described_by_head(opened)
     pixels, has_more = read(path)
     return Description(pixels.shape, has_more)
+
+
+def _described_by_head(opened: Image.Image) -> Description:
+    width, height = opened.size
+    with contextlib.suppress(Exception):  # As in `read`.
+        if opened.getexif().get(ExifTags.Base.Orientation, 1) in _ON_THEIR_SIDE:
+            width, height = height, width
+    channels = 1 if _is_deep(opened) or _is_grey(opened) else 3
+    return Description((height, width, channels), getattr(opened, "is_animated", False))
 
 
 def read_as(path: str | os.PathLike, shape: tuple[int, ...], invert: bool = False) -> np.ndarray:

@@ -379,6 +379,11 @@ def test_images_that_cannot_be_read_are_left_out_where_that_is_asked_for(folder,
         sources.read(str(folder), on_bad_image="skip")
 
 
+def test_what_to_do_about_a_bad_image_is_one_of_two(folder):
+    with pytest.raises(ValueError, match=r"'fail' or 'skip'. Received: 'ignore'"):
+        sources.read(str(folder), on_bad_image="ignore")
+
+
 @pytest.mark.parametrize("setting", [{"image_size": 8}, {"on_bad_image": "skip"}])
 def test_settings_of_folders_are_refused_elsewhere(tmp_path, setting):
     path = npz(tmp_path, x_train=bars(20)[0])

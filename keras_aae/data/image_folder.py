@@ -69,13 +69,18 @@ def read(
     train, test = ([each for each in part if each[0] in described] for part in (train, test))
     _check_has_images(path / "train", classes, train)
     shape = _common_shape(path, described, image_size)
-    images: rows.Examples = _rows(list(described), shape)
-    if math.prod(images.shape) <= memory.allowed(max_memory):
-        images = np.asarray(images)
-    labels = np.array([label for _, label in train + test], np.int32)
-    cut = slice(len(train)), slice(len(train), None)
-    (x_train, y_train), (x_test, y_test) = ((rows.take(images, part), labels[part]) for part in cut)
+    in_memory = len(described) * math.prod(shape) <= memory.allowed(max_memory)
+    (x_train, y_train), (x_test, y_test) = (_read(each, shape, in_memory) for each in (train, test))
     return x_train, y_train, x_test, y_test, classes
+
+
+def _read(
+    labelled: _Labelled, shape: tuple[int, int, int], in_memory: bool
+) -> tuple[rows.Examples, np.ndarray]:
+    """The images, uint8 [N, *shape], and their labels, int32 [N]."""
+    images = _rows([file for file, _ in labelled], shape)
+    labels = np.array([label for _, label in labelled], np.int32)
+    return (np.asarray(images) if in_memory else images), labels
 
 
 def _image_files(path: pathlib.Path, classes: tuple[str, ...]) -> tuple[_Labelled, _Labelled]:

@@ -70,9 +70,7 @@ def read(
         UserError: there is no such data set, it is damaged or takes more memory than it may, or the
             name of a class can't stand on a line of text.
     """
-    if on_bad_image not in ("fail", "skip"):
-        raise ValueError(f"Expected on_bad_image 'fail' or 'skip'. Received: {on_bad_image!r}")
-    check(name, data_dir)
+    check(name, data_dir, image_size, on_bad_image)
     raw = _read(name, data_dir, max_memory, image_size, on_bad_image)
     check_classes(raw.classes, f"--dataset={name}")
     return raw
@@ -88,11 +86,6 @@ def _read(
     path = pathlib.Path(name)
     if _is_folder(name):
         return Raw(*image_folder.read(path, max_memory, image_size, on_bad_image))
-    for setting, value in (("image_size", image_size), ("on_bad_image", on_bad_image)):
-        if value not in (None, "fail"):
-            raise errors.UserError(
-                f"--{setting}={value}: expected a folder of images. Received: --dataset={name}"
-            )
     if name == "mnist_5k":
         return _mnist_5k()
     if name.endswith(".npz"):
@@ -115,17 +108,32 @@ def check_classes(names: Sequence[str], where: str) -> None:
             )
 
 
-def check(name: str, data_dir: str = "") -> None:
+def check(
+    name: str, data_dir: str = "", image_size: int | None = None, on_bad_image: str = "fail"
+) -> None:
     """Raises what `read` would where the data set can't be had; takes no TensorFlow import.
 
     Args:
         name: As for `read`.
         data_dir: As for `read`.
+        image_size: As for `read`.
+        on_bad_image: As for `read`.
 
     Raises:
-        UserError: there is no such data set, or no network to download it.
+        ValueError: `on_bad_image` is neither `fail` nor `skip`.
+        UserError: there is no such data set, no network to download it, or a setting is for folders
+            alone.
     """
-    if name == "mnist_5k" or _is_folder(name):
+    if on_bad_image not in ("fail", "skip"):
+        raise ValueError(f"Expected on_bad_image 'fail' or 'skip'. Received: {on_bad_image!r}")
+    if _is_folder(name):
+        return
+    for setting, value in (("image_size", image_size), ("on_bad_image", on_bad_image)):
+        if value not in (None, "fail"):
+            raise errors.UserError(
+                f"--{setting}={value}: expected a folder of images. Received: --dataset={name}"
+            )
+    if name == "mnist_5k":
         return
     if name.endswith(".npz"):
         if not os.path.isfile(name):

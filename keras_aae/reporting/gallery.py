@@ -152,7 +152,7 @@ def _clusters(
     held_out: data.Split,
     predictions: Mapping[str, np.ndarray],
 ) -> figure.Figure:
-    """A row for each cluster: its head, the style 0 decoded, and some of its held-out members."""
+    """A row for each cluster: the style 0 decoded, and some of its held-out members."""
     model, latent = evaluator.model, evaluator.model.categorical
     assert latent
     count = latent.size
@@ -166,7 +166,7 @@ def _clusters(
     return figures.image_grid(
         np.concatenate([heads[:, None], members], axis=1),
         rows=evaluator.cluster_titles(dataset),
-        columns=["head", *[""] * _MEMBERS],
+        columns=["style 0", *[""] * _MEMBERS],
     )
 
 
