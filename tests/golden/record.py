@@ -4,8 +4,9 @@
     python tests/golden/record.py record [semisup ...]    # writes losses.json
 
 The losses of 20 steps on `mnist_5k`, seed 0, under both update rules, have to be equal to the
-last digit on the machine that recorded them, whatever is moved in the code; on another machine,
-those of the first steps have to be close.
+last digit on the machine that recorded them, whatever is moved in the code. Another processor
+rounds in another way, which an adversary's game takes to other losses within a few steps; there,
+losses and outputs of a model that does not learn have to be close.
 """
 
 import json
@@ -27,19 +28,22 @@ from keras_aae.training import loop
 FILE = pathlib.Path(__file__).with_name("losses.json")
 RULES = ("joint", "sequential")
 STEPS = 20
-CLOSE = 3  # The steps after which another machine's losses are still close.
+FROZEN = "--learning_rate=1e-9"
 
 
-def read_config(name, rule):
+def read_config(name, rule, *more):
     values = flags.FlagValues()
     launch.define_flags(values)
-    changes = ("--smoke", f"--update_rule={rule}")
+    changes = ("--smoke", f"--update_rule={rule}", *more)
     return launch.read_config(["launch", f"--flagfile={name}.cfg", *changes], values)
 
 
-def run(name, rule):
-    """The losses of each step by phase, and a digest of the export's outputs."""
-    config = read_config(name, rule)
+def run(name, rule, exact):
+    """The losses of each step by phase, and a digest of the export's outputs.
+
+    Of a model that learns where they have to be exact, else of one that does not.
+    """
+    config = read_config(name, rule, *(() if exact else (FROZEN,)))
     dataset = experiment.load_data(config)
     model = experiment.build_model(config, dataset)
     batches = loop.minibatches(dataset, config)
@@ -85,25 +89,17 @@ def machine():
     }
 
 
-def differences(found, expected, *, exact):
-    """A line for each number that is not as expected.
-
-    Where they need not be exact, these are the losses of the first steps: an adversary's game takes
-    the rounding of another processor to other losses within ten.
-    """
+def differences(found, expected, exact):
+    """A line for each number that is not as expected."""
     lines = []
     for phase, values in expected["losses"].items():
-        got = found["losses"].get(phase, [])
-        same = got == values
-        if not exact:
-            same = len(got) == len(values) and np.allclose(got[:CLOSE], values[:CLOSE], rtol=0.02)
+        got = found["losses"].get(phase)
+        same = got == values if exact else got is not None and np.allclose(got, values, rtol=1e-3)
         if not same:
-            lines.append(f"loss {phase}: expected {values[:3]}... Received: {got[:3]}...")
-    if lines or not exact:
-        return lines
+            lines.append(f"loss {phase}: expected {values[:3]}... Received: {got and got[:3]}...")
     for output, values in expected["outputs"].items():
         got = found["outputs"].get(output, [np.nan, np.nan])
-        if not np.allclose(got, values, atol=1e-5):
+        if not np.allclose(got, values, atol=1e-5 if exact else 1e-3):
             lines.append(f"{output}: expected {values}. Received: {got}")
     return lines
 
@@ -114,6 +110,11 @@ def as_text(kept):
         f"{json.dumps(key)}: {json.dumps(case)}" for key, case in sorted(kept["cases"].items())
     )
     return f'{{"machine": {json.dumps(kept["machine"])},\n"cases": {{\n{cases}\n}}}}\n'
+
+
+def part(exact):
+    """The name of the part of a case that `run` makes."""
+    return "learning" if exact else "frozen"
 
 
 def main(verb, names):
@@ -128,14 +129,14 @@ def main(verb, names):
         for rule in RULES:
             tf.keras.backend.clear_session()
             key = f"{path.stem}, {rule}"
-            found = run(path.stem, rule)
             if verb == "record":
-                kept["cases"][key] = found
+                both = {part(each): run(path.stem, rule, each) for each in (True, False)}
+                kept["cases"][key] = both
                 kept["machine"] = machine()
                 FILE.write_text(as_text(kept))
                 print(f"{key}: recorded", flush=True)
                 continue
-            lines = differences(found, kept["cases"][key], exact=exact)
+            lines = differences(run(path.stem, rule, exact), kept["cases"][key][part(exact)], exact)
             wrong += bool(lines)
             fine = "equal" if exact else "close"
             print(f"{key}: {'; '.join(lines) or fine}", flush=True)
