@@ -115,6 +115,7 @@ class Minibatches:
         pools = [_part(pool, replicas) for pool in self._pools]
         gather = self._gatherer()
 
+        @tf.autograph.experimental.do_not_convert
         def batch(count: tf.Tensor) -> dict[str, tf.Tensor]:
             # The count goes over the replicas here, step by step; a part is one replica's share of
             # one step, numbered over the replicas of all pipelines.

@@ -132,8 +132,9 @@ def for_browser(saved_model: pathlib.Path, use: str) -> bytes:
         name: tf.TensorSpec((1, *spec.shape[1:]), spec.dtype, name=name)
         for name, spec in signature.structured_input_signature[1].items()
     }
-    one = tf.function(lambda **inputs: signature(**inputs)).get_concrete_function(**specs)
-    return tf.lite.TFLiteConverter.from_concrete_functions([one], loaded).convert()
+    one = tf.function(lambda **inputs: signature(**inputs), autograph=False)
+    concrete = one.get_concrete_function(**specs)
+    return tf.lite.TFLiteConverter.from_concrete_functions([concrete], loaded).convert()
 
 
 def _inputs(model: autoencoder.Autoencoder, use: str, split: data.Split) -> dict[str, np.ndarray]:

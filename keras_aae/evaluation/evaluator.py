@@ -41,6 +41,7 @@ class Evaluator:
                 tf.TensorSpec([None], tf.int32),
                 tf.TensorSpec((), tf.int32),
             ],
+            autograph=False,
         )
 
     def predict(self, split: data.Split) -> dict[str, np.ndarray]:

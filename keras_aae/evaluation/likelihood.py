@@ -114,7 +114,7 @@ class Window:
         return self.sums - np.log(self.count) - self._norms[:, None]
 
 
-@tf.function(jit_compile=True, reduce_retracing=True)
+@tf.function(autograph=False, jit_compile=True, reduce_retracing=True)
 def _log_sums(x: tf.Tensor, samples: tf.Tensor, scales: Sequence[float]) -> tf.Tensor:
     """Log sum_j exp(scale |x_i - s_j|^2) for each scale and row: [scales, rows]."""
     squares = (
@@ -139,7 +139,7 @@ def _fill(
     path = directory / f"likelihood-{samples}.npz"
     key = _key(window, model)
     _restore(window, key, path)
-    generate = tf.function(model.generate)
+    generate = tf.function(model.generate, autograph=False)
     with progress.bar("likelihood", samples, "sample", initial=window.count) as bar:
         while window.count < samples:
             until = min(window.count + _CHUNK, samples)

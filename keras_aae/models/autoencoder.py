@@ -114,8 +114,10 @@ class Autoencoder(trainer.Trainer):
         with _dtype_policy(self.dtype_policy):
             self._build_networks(representation, average)
             self._start((*phases, *extra_phases), update_rule, average)
-        self._encode_batch = tf.function(batches.never_empty(self._encode), reduce_retracing=True)
-        self._decode_batch = tf.function(batches.never_empty(self._decode), reduce_retracing=True)
+        self._encode_batch, self._decode_batch = (
+            tf.function(batches.never_empty(each), autograph=False, reduce_retracing=True)
+            for each in (self._encode, self._decode)
+        )
         self.built = True
 
     def _build_networks(
@@ -391,7 +393,7 @@ class Autoencoder(trainer.Trainer):
             f"{self.prediction}_probabilities": tf.nn.softmax(logits / self.temperature),
         }
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def sample_prior(self, seeds: tf.Tensor) -> latents_lib.Code:
         """One draw from the prior for each row of seeds.
 

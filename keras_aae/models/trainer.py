@@ -318,6 +318,9 @@ class Trainer(keras.Model):
 
     # Compiled functions
 
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Nothing: networks are built as they are made. Keras's can't take a batch of workers."""
+
     def make_train_function(self, force: bool = False) -> Callable:
         """As in Keras, and after each step the counter and the averaged weights move on."""
         if self.train_function is None or force:
@@ -337,6 +340,8 @@ class Trainer(keras.Model):
     ) -> Callable:
         """A function of an iterator that takes `steps_per_execution` steps.
 
+        Phases are not converted by AutoGraph, as nothing is in Keras's own training: it took most
+        of the time to the first step. One that branches on the value of a tensor uses `tf.cond`.
         Keras's own reduces along an axis that scalars lack, which fails with several workers
         (keras#20585).
 
@@ -346,8 +351,11 @@ class Trainer(keras.Model):
             finish: Is called after each step.
         """
         strategy = self.distribute_strategy
-        on_replica = tf.function(step, jit_compile=True) if self.jit_compile else step
+        on_replica = step
+        if self.jit_compile:
+            on_replica = tf.function(step, autograph=False, jit_compile=True)
 
+        @tf.autograph.experimental.do_not_convert
         def one(data: Any) -> dict[str, tf.Tensor]:
             strategy.run(on_replica, args=(data,))
             finish()
