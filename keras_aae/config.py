@@ -101,9 +101,11 @@ class Config:
     )
     strategy: str = _run(
         "auto",
-        "Which devices train. single: one. mirrored: a replica on every GPU. auto: mirrored with "
-        "two GPUs or more.",
-        choices=("auto", "single", "mirrored"),
+        "Which devices train. single: one. mirrored: a replica on every GPU. multiworker: those of "
+        "all processes that TF_CONFIG names or Slurm started, each with this very command; see "
+        "docs/SCALE.md. auto: multiworker where TF_CONFIG names several, else mirrored with two "
+        "GPUs or more.",
+        choices=("auto", "single", "mirrored", "multiworker"),
     )
 
     dataset: str = _data(

@@ -25,6 +25,10 @@ class NotFiniteError(UserError):
     """A loss or a weight became infinite or NaN in training."""
 
 
+class WorkerLostError(Exception):
+    """Of the processes that train together another one is gone; each has to start again."""
+
+
 @contextlib.contextmanager
 def importing_tensorflow() -> Iterator[None]:
     """Within, modules that import TensorFlow are imported.

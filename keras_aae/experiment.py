@@ -32,9 +32,10 @@ from keras_aae.reporting import gallery
 from keras_aae.reporting import report
 from keras_aae.reporting import tables
 from keras_aae.training import checkpoints as checkpoints_lib
+from keras_aae.training import cluster
 from keras_aae.training import loop
 from keras_aae.training import run_directory
-from keras_aae.training import runtime
+from keras_aae.training import runtime as runtime_lib
 
 _ROLLBACKS = 10  # At the most: then the learning rate is a thousandth.
 _STEPS = [30_000, 600_000]  # Steps at which the paper's schedule divides the rate by ten.
@@ -47,10 +48,12 @@ def run(config: config_lib.Config) -> dict:
         config: The settings.
 
     Returns:
-        What `results.json` holds; empty for `compare`, `table`, `promote` and `versions`.
+        What `results.json` holds; empty for `compare`, `table`, `promote` and `versions`, and where
+        other processes than the chief train.
 
     Raises:
         UserError: the data, a directory, a setting or a loss is at fault.
+        WorkerLostError: of several processes that train together another one is gone.
         Interrupted: a signal asked the program to end; how to go on was said.
     """
     with interrupts.raised():
@@ -106,15 +109,20 @@ def _train(config: config_lib.Config) -> dict:
         print(f"{config.run_dir}: this run is finished; nothing to train.")
         results_lib.show(finished, run_directory.RunDirectory(config.run_dir))
         return finished
-    model_base.check(pathlib.Path(config.export_dir), config.name)
+    runtime = runtime_lib.Runtime(config.strategy, config.steps_per_execution, cluster.find(config))
+    if runtime.is_chief:
+        model_base.check(pathlib.Path(config.export_dir), config.name)
     dataset = load_data(config)
     _check_images(config, dataset)
-    model = build_model(config, dataset)
-    loop.minibatches(dataset, config).check(model.distribute_strategy.num_replicas_in_sync)
+    model = build_model(config, dataset, runtime)
+    loop.minibatches(dataset, config).check(runtime.strategy.num_replicas_in_sync)
     # Only now, when all that can be refused was, does the run get its directory.
     directory = _directory(config, config.name)
+    if not runtime.is_chief:
+        return _work_for_the_chief(config, model, dataset, directory, runtime)
     with _at_work(config, directory, dataset):
-        model, checkpoints = _trained(config, model, dataset, directory)
+        runtime.wait()
+        model, checkpoints = _trained(config, model, dataset, directory, runtime)
         evaluation.Evaluator(model).calibrate(dataset.validation)
         directory.save_model(model, dataset)
         results = results_lib.gather(config, model, dataset, directory, checkpoints)
@@ -123,8 +131,24 @@ def _train(config: config_lib.Config) -> dict:
         # What was measured is there before the export begins, whatever becomes of that.
         directory.write_results(results)
         results = _export(config, model, results, directory)
+    runtime.wait()
     results_lib.show(results, directory)
     return results
+
+
+def _work_for_the_chief(
+    config: config_lib.Config,
+    model: autoencoder.Autoencoder,
+    dataset: data.Dataset,
+    directory: run_directory.RunDirectory,
+    runtime: runtime_lib.Runtime,
+) -> dict:
+    """Trains along in the run that another process holds, and waits for its end."""
+    runtime.wait()
+    directory.check_same(config, dataset)
+    _trained(config, model, dataset, directory, runtime)
+    runtime.wait()
+    return {}
 
 
 def _finished(config: config_lib.Config) -> dict | None:
@@ -156,8 +180,9 @@ def _trained(
     model: autoencoder.Autoencoder,
     dataset: data.Dataset,
     directory: run_directory.RunDirectory,
+    runtime: runtime_lib.Runtime,
 ) -> tuple[autoencoder.Autoencoder, checkpoints_lib.Checkpoints]:
-    """Trains to the end.
+    """Trains to the end; returns the model, on one device where several processes trained it.
 
     Where values are no longer finite and `config.on_nan` says so, training goes back to the last
     checkpoint and on at half the learning rate; each time is kept in the run's directory.
@@ -166,11 +191,11 @@ def _trained(
         rollbacks = directory.read_rollbacks()
         if rollbacks:
             rate = config.learning_rate / 2 ** len(rollbacks)
-            model = build_model(dataclasses.replace(config, learning_rate=rate), dataset)
+            model = build_model(dataclasses.replace(config, learning_rate=rate), dataset, runtime)
         checkpoints = checkpoints_lib.Checkpoints(model, directory)
         try:
-            loop.train(model, dataset, config, directory, checkpoints)
-            return model, checkpoints
+            loop.train(model, dataset, config, directory, checkpoints, runtime)
+            break
         except errors.NotFiniteError as error:
             step = int(model.step.numpy())
             if config.on_nan == "stop" or len(rollbacks) == _ROLLBACKS:
@@ -180,6 +205,12 @@ def _trained(
                 ) from error
             print(f"{error} at step {step}: going back, to half the learning rate", file=sys.stderr)
             directory.write_rollbacks([*rollbacks, {"step": step, "reason": str(error)}])
+    if runtime.workers > 1:
+        # What belongs to several processes can't be evaluated and saved by one.
+        model = build_model(config, dataset)
+        checkpoints = checkpoints_lib.Checkpoints(model, directory)
+        checkpoints.restore()
+    return model, checkpoints
 
 
 def _evaluate_again(config: config_lib.Config) -> dict:
@@ -298,8 +329,15 @@ def _check_images(config: config_lib.Config, dataset: data.Dataset) -> None:
             )
 
 
-def build_model(config: config_lib.Config, dataset: data.Dataset) -> autoencoder.Autoencoder:
-    """The compiled model of a run, on the devices of its strategy.
+def build_model(
+    config: config_lib.Config, dataset: data.Dataset, runtime: runtime_lib.Runtime | None = None
+) -> autoencoder.Autoencoder:
+    """The compiled model of a run.
+
+    Args:
+        config: The settings.
+        dataset: The data.
+        runtime: What it trains on. None: a single device.
 
     Raises:
         UserError: the settings don't fit the data or each other.
@@ -309,7 +347,7 @@ def build_model(config: config_lib.Config, dataset: data.Dataset) -> autoencoder
     arguments = {name: getattr(config, name) for name in settings}
     if model_class.prediction == "class" or models.VARIANTS[config.model].labels != "none":
         arguments["num_classes"] = len(dataset.classes)
-    with runtime.strategy(config.strategy, config.steps_per_execution).scope():
+    with (runtime or runtime_lib.Runtime()).strategy.scope():
         try:
             model = model_class(
                 dataset.input_shape,

@@ -8,10 +8,12 @@ A later flag wins over an earlier one. A flagfile is found by its bare name amon
 """
 
 import dataclasses
+import os
 import pathlib
 import sys
 import textwrap
 from typing import Any
+from typing import NoReturn
 
 from absl import app
 from absl import flags
@@ -25,6 +27,7 @@ from keras_aae import interrupts
 from keras_aae import plan
 from keras_aae import version
 from keras_aae.data import sources
+from keras_aae.training import cluster
 from keras_aae.training import run_directory
 
 _DEFINE: dict[type, Any] = {
@@ -131,6 +134,7 @@ def main(config: config_lib.Config) -> int:
     # TensorFlow logs through absl, and app.run turns INFO on.
     logging.set_verbosity(logging.WARNING)
     _check_directory(config)
+    cluster.find(config)
     with errors.importing_tensorflow():
         if config.mode in ("train", "evaluate"):
             sources.check(config.dataset, config.data_dir, config.image_size, config.on_bad_image)
@@ -159,9 +163,19 @@ def run() -> None:
     except errors.UserError as error:
         print(f"keras_aae: {error}", file=sys.stderr)
         sys.exit(2)
+    except errors.WorkerLostError as error:
+        print(f"keras_aae: {error}", file=sys.stderr)
+        _start_again()
     except interrupts.Interrupted as error:
         print(f"keras_aae: interrupted ({error})", file=sys.stderr)
         sys.exit(error.status)
+
+
+def _start_again() -> NoReturn:
+    """Replaces this process by a new one: TensorFlow joins a cluster once in a process's life."""
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from keras_aae import version
 from keras_aae.evaluation import likelihood
 from keras_aae.models import autoencoder
 from keras_aae.training import checkpoints as checkpoints_lib
+from keras_aae.training import cluster as cluster_lib
 from keras_aae.training import loop
 from keras_aae.training import run_directory
 
@@ -75,7 +76,7 @@ def _description(
         "steps": step,
         "train_seconds": round(seconds, 2),
         "images_per_second": round(step * batch / seconds, 1),
-        "machine": _machine(),
+        "machine": _machine(config),
         "command": config.command(),
         "versions": {
             "keras_aae": version.VERSION,
@@ -94,9 +95,11 @@ def _validation(row: Mapping[str, float]) -> dict[str, float]:
     return {"step": row["step"], "seconds": row["seconds"], **numbers}
 
 
-def _machine() -> str:
+def _machine(config: config_lib.Config) -> str:
     gpus = len(tf.config.list_logical_devices("GPU"))
-    return f"{platform.machine()}, {os.cpu_count()} cores, {gpus} GPUs"
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {gpus} GPUs"
+    cluster = cluster_lib.find(config)
+    return f"{machine}, {cluster.workers} workers" if cluster else machine
 
 
 def _numbers(

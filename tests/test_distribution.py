@@ -151,9 +151,9 @@ def test_replicas_stay_identical():
 
 
 def test_auto_is_a_single_device_without_gpus():
-    assert runtime.strategy("auto").num_replicas_in_sync == 1
-    assert runtime.strategy("single").num_replicas_in_sync == 1
-    assert isinstance(runtime.strategy("mirrored"), tf.distribute.MirroredStrategy)
+    assert runtime.Runtime("auto").strategy.num_replicas_in_sync == 1
+    assert runtime.Runtime("single").strategy.num_replicas_in_sync == 1
+    assert isinstance(runtime.Runtime("mirrored").strategy, tf.distribute.MirroredStrategy)
 
 
 @pytest.mark.parametrize("name", ["semisup", "clustering"])

@@ -24,6 +24,7 @@ from keras_aae import models
 from keras_aae.training import checkpoints as checkpoints_lib
 from keras_aae.training import loop
 from keras_aae.training import run_directory
+from keras_aae.training import runtime
 
 
 def dataset():
@@ -49,7 +50,7 @@ def run(path, steps=6, model_name="semisup", learning_rate=1e-2, rule="joint", e
     directory = run_directory.RunDirectory(path)
     path.mkdir(exist_ok=True, parents=True)
     checkpoints = checkpoints_lib.Checkpoints(model, directory)
-    loop.train(model, dataset(), config, directory, checkpoints)
+    loop.train(model, dataset(), config, directory, checkpoints, runtime.Runtime())
     return model, checkpoints.rows
 
 

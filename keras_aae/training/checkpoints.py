@@ -77,7 +77,7 @@ class Checkpoints:
             NotFiniteError: a weight, or an optimizer's, is not finite.
             UserError: it can't be written.
         """
-        self._check_finite()
+        self.check_finite()
         step = int(self._model.step.numpy())
         with files.writing(self._folder, tf.errors.OpError):
             self._record(step).unlink(missing_ok=True)
@@ -157,7 +157,8 @@ class Checkpoints:
             else:
                 path.unlink(missing_ok=True)
 
-    def _check_finite(self) -> None:
+    def check_finite(self) -> None:
+        """Raises a NotFiniteError where a weight, or an optimizer's, is not finite."""
         for holder in (self._model, *self._model.optimizers.values()):
             for variable in holder.variables:
                 values = tf.cast(tf.convert_to_tensor(variable), tf.float32)

@@ -27,6 +27,7 @@ from keras_aae.data import batching
 from keras_aae.models import autoencoder
 from keras_aae.training import checkpoints as checkpoints_lib
 from keras_aae.training import run_directory
+from keras_aae.training import runtime as runtime_lib
 
 
 def train(
@@ -35,6 +36,7 @@ def train(
     config: config_lib.Config,
     directory: run_directory.RunDirectory,
     checkpoints: checkpoints_lib.Checkpoints,
+    runtime: runtime_lib.Runtime,
 ) -> None:
     """Trains up to `config.steps`, from the last checkpoint where there is one.
 
@@ -44,14 +46,18 @@ def train(
         config: The settings of the run.
         directory: Gets the metrics, a row for each evaluation, the events and the checkpoints.
         checkpoints: The run's checkpoints.
+        runtime: What the model was made on. Of several processes the chief alone validates and
+            writes.
 
     Raises:
         NotFiniteError: a loss or a weight is no longer finite.
         UserError: no checkpoint is readable, the last one doesn't fit `steps` or
             `steps_per_execution`, an example can't be read, or the directory can't be written.
-        Interrupted: a signal asked the program to end; a checkpoint was written.
+        WorkerLostError: another process is gone.
+        Interrupted: a signal asked the program to end; where it trains alone it wrote a checkpoint.
     """
     start = checkpoints.restore()
+    runtime.agree("the step of the last checkpoint", start)
     if start > config.steps:
         raise errors.UserError(
             f"--run_dir={directory.path}: its checkpoint is at step {start}, past "
@@ -62,19 +68,22 @@ def train(
             f"--steps_per_execution={config.steps_per_execution}: expected a divisor of {start}, "
             "the step of the checkpoint"
         )
-    if start:
+    if start and runtime.is_chief:
         print(f"Going on from step {start}")
     every = config.evaluate_every
-    with (
-        interrupts.awaited() as interrupt,
-        contextlib.closing(
-            Monitor(model, dataset.validation, config, directory, checkpoints, interrupt)
-        ) as monitor,
-    ):
+    with contextlib.ExitStack() as stack:
+        interrupt = stack.enter_context(interrupts.awaited())
+        worker = Worker(checkpoints, every, interrupt)
+        if runtime.is_chief:
+            worker = Monitor(
+                model, dataset.validation, config, directory, checkpoints, interrupt, runtime
+            )
+            stack.enter_context(contextlib.closing(worker))
+        stack.enter_context(runtime.together())
         # A run that was interrupted within an epoch first goes on to the end of it.
         for until in (min(start + -start % every, config.steps), config.steps):
             if start < until:
-                _fit(model, minibatches(dataset, config, start), start, until, every, monitor)
+                _fit(model, minibatches(dataset, config, start), start, until, every, worker)
             start = until
 
 
@@ -84,7 +93,7 @@ def _fit(
     start: int,
     until: int,
     every: int,
-    monitor: "Monitor",
+    worker: keras.callbacks.Callback,
 ) -> None:
     """Trains from one step up to another, in epochs of so many steps."""
     try:
@@ -94,7 +103,7 @@ def _fit(
             epochs=until // every,
             steps_per_epoch=min(every, until - start),
             verbose=0,
-            callbacks=[monitor],
+            callbacks=[worker],
         )
     except tf.errors.OpError as error:
         if batches.error:
@@ -130,11 +139,69 @@ def batch_sizes(config: config_lib.Config) -> dict[str, int]:
     return {"batch_size": config.batch_size, "labelled_batch_size": labelled}
 
 
-class Monitor(keras.callbacks.Callback):
+class Worker(keras.callbacks.Callback):
+    """What each process of a run does beside training: mind the clock, bad values and signals.
+
+    Args:
+        checkpoints: The run's checkpoints.
+        every: Steps of an epoch.
+        interrupt: Returns the error of a signal that came, or None.
+
+    Raises:
+        NotFiniteError: a loss or a weight is no longer finite.
+        Interrupted: a signal asked the program to end.
+    """
+
+    def __init__(
+        self,
+        checkpoints: checkpoints_lib.Checkpoints,
+        every: int,
+        interrupt: Callable[[], interrupts.Interrupted | None],
+    ):
+        super().__init__()
+        self._checkpoints = checkpoints
+        self._every = every
+        self._interrupt = interrupt
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        self._began = time.perf_counter()
+        if self._checkpoints.running:
+            self._checkpoints.restore_running_means()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+        interrupt = self._interrupt()
+        # After its last step an epoch ends first: its numbers belong to the table.
+        if interrupt and int(self.model.step.numpy()) % self._every:
+            self._checkpoints.seconds += time.perf_counter() - self._began
+            self._keep_within_epoch()
+            raise interrupt
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        # float() waits for the last step, so that its time counts.
+        losses = {name: float(value) for name, value in (logs or {}).items()}
+        self._checkpoints.seconds += time.perf_counter() - self._began
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                raise errors.NotFiniteError(f"the {name} loss is not finite")
+        self._keep((epoch + 1) * self._every, losses)
+        interrupt = self._interrupt()
+        if interrupt:
+            raise interrupt
+
+    def _keep(self, step: int, losses: Mapping[str, float]) -> None:
+        """Keeps what an epoch gave; here it is only checked, as the chief does."""
+        self._checkpoints.check_finite()
+
+    def _keep_within_epoch(self) -> None:
+        """Keeps what a part of an epoch gave; here nothing."""
+
+
+class Monitor(Worker):
     """After each epoch: validation numbers, a row of the table and a checkpoint.
 
-    An epoch is `config.evaluate_every` steps. A checkpoint is also written when a signal asks the
-    program to end, after the `steps_per_execution` steps that are being taken.
+    An epoch is `config.evaluate_every` steps. Where one process trains alone, a checkpoint is also
+    written when a signal asks the program to end, after the `steps_per_execution` steps that are
+    being taken. Several would have to end after the same step for that.
 
     Args:
         model: The compiled model, as its checkpoint left it.
@@ -143,11 +210,11 @@ class Monitor(keras.callbacks.Callback):
         directory: Gets the metrics and the events.
         checkpoints: The run's checkpoints, which hold the rows.
         interrupt: Returns the error of a signal that came, or None.
+        runtime: What the model was made on.
 
     Raises:
-        NotFiniteError: a loss or a weight is no longer finite.
         UserError: the directory can't be written.
-        Interrupted: a signal asked the program to end.
+        NotFiniteError, Interrupted: as `Worker`.
     """
 
     def __init__(
@@ -158,15 +225,14 @@ class Monitor(keras.callbacks.Callback):
         directory: run_directory.RunDirectory,
         checkpoints: checkpoints_lib.Checkpoints,
         interrupt: Callable[[], interrupts.Interrupted | None],
+        runtime: runtime_lib.Runtime,
     ):
-        super().__init__()
+        super().__init__(checkpoints, config.evaluate_every, interrupt)
         start = int(model.step.numpy())
         self._evaluator = evaluation.Evaluator(model)
         self._validation = validation
-        self._config = config
         self._directory = directory
-        self._checkpoints = checkpoints
-        self._interrupt = interrupt
+        self._alone = runtime.workers == 1
         self._events = self._tables_so_far()
         self._bar = progress.bar(config.name, config.steps, "step", initial=start)
 
@@ -188,28 +254,20 @@ class Monitor(keras.callbacks.Callback):
         self._events.close()
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
-        self._began = time.perf_counter()
+        super().on_epoch_begin(epoch, logs)
         self._shown = 0  # Of the steps of this epoch.
-        if self._checkpoints.running:
-            self._checkpoints.restore_running_means()
 
     def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
         self._bar.update(batch + 1 - self._shown)
         self._shown = batch + 1
-        interrupt = self._interrupt()
-        # After its last step an epoch ends first: its numbers belong to the table.
-        if interrupt and int(self.model.step) % self._config.evaluate_every:
-            self._checkpoints.seconds += time.perf_counter() - self._began
-            self._checkpoints.save(within_epoch=True)
-            raise interrupt
+        super().on_train_batch_end(batch, logs)
 
-    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
-        # float() waits for the last step, so that its time counts.
-        losses = {name: float(value) for name, value in (logs or {}).items()}
+    def _keep_within_epoch(self) -> None:
+        if self._alone:
+            self._checkpoints.save(within_epoch=True)
+
+    def _keep(self, step: int, losses: Mapping[str, float]) -> None:
         checkpoints = self._checkpoints
-        checkpoints.seconds += time.perf_counter() - self._began
-        step = (epoch + 1) * self._config.evaluate_every
-        _check_finite(losses)
         numbers = self._evaluator.evaluate(self._validation)
         validation = {f"validation_{name}": value for name, value in numbers.items()}
         row = {"step": step, "seconds": round(checkpoints.seconds, 2), **losses, **validation}
@@ -218,9 +276,6 @@ class Monitor(keras.callbacks.Callback):
         self._directory.write_metrics(checkpoints.rows)
         self._write_events(self._events, row)
         self._show(step, numbers)
-        interrupt = self._interrupt()
-        if interrupt:
-            raise interrupt
 
     def _write_events(self, events: tf.summary.SummaryWriter, row: Mapping[str, float]) -> None:
         with (
@@ -236,9 +291,3 @@ class Monitor(keras.callbacks.Callback):
         summary = f"validation {', '.join(named)}"
         self._bar.write(f"step {step}: {summary}", file=sys.stderr)
         self._bar.set_postfix_str(summary, refresh=False)
-
-
-def _check_finite(losses: Mapping[str, float]) -> None:
-    for name, value in losses.items():
-        if not math.isfinite(value):
-            raise errors.NotFiniteError(f"the {name} loss is not finite")

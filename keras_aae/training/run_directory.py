@@ -151,18 +151,32 @@ class RunDirectory:
                 self._keep_or_check(config, dataset)
             yield
 
-    def _keep_or_check(self, config: config_lib.Config, dataset: data.Dataset) -> None:
-        """Keeps what the run is where it is new; else checks that its data is the same."""
-        found = dataset.digest()
-        if not self._run.exists():
-            run = {"keras_aae": version.VERSION, "id": uuid.uuid4().hex, "data": found}
-            files.write_record(self._run, run | {"settings": dataclasses.asdict(config)})
-        elif self._read_run()["data"] != found:
+    def check_same(self, config: config_lib.Config, dataset: data.Dataset) -> None:
+        """Checks that the run, which another process holds, has these settings and this data.
+
+        Raises:
+            UserError: it has others, or is not there.
+        """
+        self.read_config()
+        self.check(config)
+        self._check_data(config, dataset.digest())
+
+    def _check_data(self, config: config_lib.Config, found: str) -> None:
+        if self._read_run()["data"] != found:
             raise errors.UserError(
                 f"--run_dir={self.path}: holds a run on other data: --dataset={config.dataset} has "
                 "other examples, labels or class names than when it began. Give another --run_dir, "
                 "or the data of the run there"
             )
+
+    def _keep_or_check(self, config: config_lib.Config, dataset: data.Dataset) -> None:
+        """Keeps what the run is where it is new; else checks that its data is the same."""
+        found = dataset.digest()
+        if self._run.exists():
+            self._check_data(config, found)
+        else:
+            run = {"keras_aae": version.VERSION, "id": uuid.uuid4().hex, "data": found}
+            files.write_record(self._run, run | {"settings": dataclasses.asdict(config)})
         # After the record: alone it would be taken for a run of an earlier version.
         if not (self.path / _FLAGFILE).exists():
             head = f"{_VERSION}{version.VERSION}\n# Repeats this run: {config.command()}\n"

@@ -1,18 +1,112 @@
-"""Which devices a run uses."""
+"""The devices and processes that a run trains on."""
+
+from collections.abc import Iterator
+import contextlib
 
 import tensorflow as tf
 
+from keras_aae import errors
+from keras_aae import files
+from keras_aae.training import cluster as cluster_lib
 
-def strategy(name: str, steps_per_execution: int = 1) -> tf.distribute.Strategy:
-    """The distribution strategy.
+# What a collective operation fails with where another process doesn't answer.
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+
+
+class Runtime:
+    """The distribution strategy of a run, and the part in it that this process has.
+
+    It is made before anything else: TensorFlow joins a cluster only before its first operation.
 
     Args:
         name: `single` (the current strategy, by default one device), `mirrored` (every GPU), or
             `auto` (mirrored with two GPUs or more).
         steps_per_execution: Steps in one call of the compiled function.
+        cluster: The processes that train together, each with all its GPUs; `name` then says nothing
+            more. None: this one alone.
+
+    Attributes:
+        strategy: The distribution strategy.
+        workers: How many processes train together.
+        is_chief: Whether this process writes what the run leaves.
     """
-    if name == "mirrored" or (name == "auto" and len(tf.config.list_logical_devices("GPU")) > 1):
-        # The default operations between devices can't be placed in a loop of several steps.
-        operations = tf.distribute.HierarchicalCopyAllReduce() if steps_per_execution > 1 else None
-        return tf.distribute.MirroredStrategy(cross_device_ops=operations)
-    return tf.distribute.get_strategy()
+
+    def __init__(
+        self,
+        name: str = "single",
+        steps_per_execution: int = 1,
+        cluster: cluster_lib.Cluster | None = None,
+    ):
+        self.workers, number, _ = cluster or cluster_lib.Cluster()
+        self.is_chief = number == 0
+        if cluster:
+            self.strategy = _across_workers(cluster)
+        elif name == "mirrored" or (name == "auto" and _gpus() > 1):
+            self.strategy = _mirrored(steps_per_execution)
+        else:
+            self.strategy = tf.distribute.get_strategy()
+
+    def wait(self) -> None:
+        """Waits until every process is here.
+
+        Raises:
+            WorkerLostError: another process is gone.
+        """
+        self.agree("where they are", 0)
+
+    def agree(self, what: str, value: str | int) -> None:
+        """Waits until every process is here, and checks that all have the same value.
+
+        Args:
+            what: What it is, for the message.
+            value: The value.
+
+        Raises:
+            UserError: another process has another one.
+            WorkerLostError: another process is gone.
+        """
+        if self.workers == 1:
+            return
+        own = tf.constant([int(files.digest(str(value).encode())[-7:], 16)])
+
+        @tf.function(autograph=False)
+        def gathered() -> tf.Tensor:
+            context = tf.distribute.get_replica_context()
+            return context.all_gather(own, axis=0)
+
+        with self.together():
+            values = self.strategy.experimental_local_results(self.strategy.run(gathered))[0]
+            same = bool(tf.reduce_all(values == own))
+        if not same:
+            raise errors.UserError(f"the workers don't agree on {what}; this one has: {value}")
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Within, the processes compute together.
+
+        Raises:
+            WorkerLostError: another one is gone.
+        """
+        try:
+            yield
+        except _LOST as error:
+            if self.workers == 1:
+                raise
+            raise errors.WorkerLostError(
+                "another worker is gone; starting again, to go on once all are there"
+            ) from error
+
+
+def _gpus() -> int:
+    return len(tf.config.list_logical_devices("GPU"))
+
+
+def _mirrored(steps_per_execution: int) -> tf.distribute.Strategy:
+    # The default operations between devices can't be placed in a loop of several steps.
+    operations = tf.distribute.HierarchicalCopyAllReduce() if steps_per_execution > 1 else None
+    return tf.distribute.MirroredStrategy(cross_device_ops=operations)
+
+
+def _across_workers(cluster: cluster_lib.Cluster) -> tf.distribute.Strategy:
+    resolver = tf.distribute.cluster_resolver.SlurmClusterResolver() if cluster.slurm else None
+    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)

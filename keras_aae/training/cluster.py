@@ -1,0 +1,99 @@
+"""Which processes train together, by what their environment says.
+
+`TF_CONFIG`, which operators of Kubernetes set, or the variables of a Slurm step. This module
+imports no TensorFlow, so a mistake in them is answered at once.
+"""
+
+import json
+import os
+from typing import NamedTuple
+
+from keras_aae import config as config_lib
+from keras_aae import errors
+from keras_aae import plan
+
+_VARIABLE = "TF_CONFIG"
+_JOBS = ("chief", "worker")  # In the order in which TensorFlow numbers their tasks.
+
+
+class Cluster(NamedTuple):
+    """The processes that train together, and which of them this one is.
+
+    Attributes:
+        workers: How many there are.
+        number: That of this one; 0 is the chief, which writes what a run leaves.
+        slurm: Whether Slurm started them.
+    """
+
+    workers: int = 1
+    number: int = 0
+    slurm: bool = False
+
+
+def find(config: config_lib.Config) -> Cluster | None:
+    """The cluster that a run trains on; None for a run of one process.
+
+    Args:
+        config: The settings. With `strategy="auto"` a cluster is one of two workers or more that
+            `TF_CONFIG` names.
+
+    Raises:
+        UserError: `strategy` asks for one and there is none, its description is wrong, or other
+            settings don't go with it.
+    """
+    if config.mode != "train" or config.strategy not in ("auto", "multiworker"):
+        return None
+    cluster = _described(config.strategy == "multiworker")
+    if cluster is None or (config.strategy == "auto" and cluster.workers == 1):
+        return None
+    _check(config)
+    return cluster
+
+
+def _described(asked_for: bool) -> Cluster | None:
+    if _VARIABLE in os.environ:
+        return _of_tf_config(os.environ[_VARIABLE])
+    if not asked_for:
+        return None
+    if "SLURM_PROCID" not in os.environ:
+        raise errors.UserError(
+            f"--strategy=multiworker: expected {_VARIABLE} in the environment, or to be started by "
+            "Slurm's srun"
+        )
+    try:
+        count = int(os.environ["SLURM_STEP_NUM_TASKS"])
+        return Cluster(count, int(os.environ["SLURM_PROCID"]), slurm=True)
+    except (KeyError, ValueError) as error:
+        raise errors.UserError(
+            f"--strategy=multiworker: expected the variables of a Slurm step ({error})"
+        ) from error
+
+
+def _of_tf_config(text: str) -> Cluster:
+    try:
+        described = json.loads(text)
+        jobs, task = described["cluster"], described["task"]
+        if not set(jobs) <= set(_JOBS) or not all(isinstance(jobs[name], list) for name in jobs):
+            raise ValueError(f"the jobs are {sorted(jobs)}")
+        tasks = [(name, number) for name in _JOBS for number in range(len(jobs.get(name, [])))]
+        return Cluster(len(tasks), tasks.index((task["type"], int(task["index"]))))
+    except (ValueError, KeyError, TypeError) as error:
+        raise errors.UserError(
+            f"{_VARIABLE}: expected "
+            '{"cluster": {"worker": ["<host>:<port>", ...]}, "task": {"type": "worker", "index": '
+            f"<number>}}}}, and perhaps one chief ({error}). Received: {text[:200]}"
+        ) from error
+
+
+def _check(config: config_lib.Config) -> None:
+    """Raises a UserError for settings that are for one process."""
+    if plan.is_study(config):
+        raise errors.UserError(
+            "--seeds, --sweep: a study trains on one machine; give several workers one run"
+        )
+    if not config.run_dir:
+        raise errors.UserError(
+            "--run_dir: several workers need one that all of them see, like a shared volume"
+        )
+    if config.on_nan == "rollback":
+        raise errors.UserError("--on_nan=rollback: expected stop with several workers")
