@@ -9,11 +9,15 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from absl import flags
 import hypothesis
 from hypothesis import strategies
 import numpy as np
 import pytest
 import tensorflow as tf
+
+from keras_aae import experiment
+from keras_aae import launch as launcher
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
@@ -72,6 +76,18 @@ SMOKE = (
     *("--labels=30", "--style_size=2", "--steps=6", "--evaluate_every=2"),
     *("--batch_size=12", "--labelled_batch_size=6"),
 )
+
+
+def config_of(*arguments):
+    """The settings that arguments of the command line ask for."""
+    values = flags.FlagValues()
+    launcher.define_flags(values)
+    return launcher.read_config(["launch", *map(str, arguments)], values)
+
+
+def run_here(*arguments):
+    """What the command line does with these arguments, in this process; the results of the run."""
+    return experiment.run(config_of(*arguments))
 
 
 def command(*arguments):

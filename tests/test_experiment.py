@@ -2,8 +2,8 @@
 
 import os
 
-from absl import flags
 from conftest import bars
+from conftest import config_of
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,18 +14,11 @@ from keras_aae import data
 from keras_aae import errors
 from keras_aae import experiment
 from keras_aae import flagfiles
-from keras_aae import launch
 from keras_aae import models
 
 
-def read(*arguments):
-    values = flags.FlagValues()
-    launch.define_flags(values)
-    return launch.read_config(["launch", *arguments, "--run_dir=run"], values)
-
-
 def smoke(name):
-    return read(f"--flagfile={name}.cfg", "--smoke")
+    return config_of(f"--flagfile={name}.cfg", "--smoke")
 
 
 def flagfile_of(model):
@@ -33,7 +26,7 @@ def flagfile_of(model):
     return next(path.stem for path in flagfiles.shipped() if smoke(path.stem).model == model)
 
 
-BRIEF = ("--labels=100", "--steps=4", "--evaluate_every=2", "--validation=0.2")
+BRIEF = ("--run_dir=run", "--steps=4", "--evaluate_every=2")
 
 
 def test_smoke_is_a_valid_small_form_of_every_flagfile():
@@ -58,11 +51,12 @@ def test_every_variant_runs_with_the_settings_of_its_flagfile(
 ):
     monkeypatch.chdir(tmp_path)
     learns = models.VARIANTS[model].labels != "none"
-    flags_ = ["--smoke", f"--dataset={ten_bars}", *(["--labels=100"] if learns else [])]
-    config = read(f"--flagfile={flagfile_of(model)}.cfg", *flags_, "--parzen_samples=20")
+    labels = ["--labels=100"] if learns else []
+    flagfile = f"--flagfile={flagfile_of(model)}.cfg"
+    config = config_of(flagfile, f"--dataset={ten_bars}", *labels, *BRIEF, "--parzen_samples=20")
     assert config.model == model
     results = experiment.run(config)
-    assert results["steps"] == 20
+    assert results["steps"] == 4
     assert all(np.isfinite(value) for value in results["test"].values())
     assert set(results["prior_match"]) == {"sliced_wasserstein_ratio", "hole_rate", "outside_rate"}
     assert results["likelihood"]["samples"] == 20
@@ -92,7 +86,8 @@ def write_svhn_metadata(data_dir, count):
 def test_the_whole_path_of_svhn_on_the_mock_data_of_tfds(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_svhn_metadata(tmp_path / "tfds", 300)
-    config = read("--flagfile=svhn.cfg", f"--data_dir={tmp_path}/tfds", *BRIEF)
+    flags = ("--flagfile=svhn.cfg", f"--data_dir={tmp_path}/tfds", "--labels=100")
+    config = config_of(*flags, "--validation=0.2", *BRIEF)
     with tfds.testing.mock_data(num_examples=300, data_dir=tmp_path / "tfds"):
         results = experiment.run(config)
     assert results["examples"] == {"train": 240, "validation": 60, "test": 300}
@@ -106,7 +101,7 @@ def test_the_whole_path_of_svhn_on_the_mock_data_of_tfds(tmp_path, monkeypatch):
 
 
 def test_the_papers_settings_are_those_of_its_appendix():
-    config = read("--flagfile=semisup_paper.cfg")
+    config = config_of("--flagfile=semisup_paper.cfg")
     rates = [experiment._schedule(config)(step) for step in (0, 30_000, 30_001, 600_001)]
     np.testing.assert_allclose(rates, [0.01, 0.01, 0.001, 0.0001], rtol=1e-6)
     dataset = data.load("mnist_5k", labels=100)

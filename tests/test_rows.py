@@ -1,11 +1,10 @@
 """Images that stay on the disk: the same images, the same run."""
 
-import json
 import os
 
 from conftest import SMOKE
 from conftest import bars
-from conftest import launch
+from conftest import run_here
 import keras
 import numpy as np
 import pytest
@@ -164,13 +163,12 @@ def test_splits_and_minibatches_do_not_know_the_difference(large):
         np.testing.assert_array_equal(one["labelled"]["x"], other["labelled"]["x"])
 
 
-def test_a_run_from_the_disk_ends_as_one_in_memory(large, tmp_path):
+def test_a_run_from_the_disk_ends_as_one_in_memory(large, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     ends = []
     for name, how in (("memory", ()), ("disk", ("--max_memory=0.001",))):
         run = (f"--dataset={large}", f"--run_dir={name}", "--network=mlp", *SMOKE, *how)
-        done = launch(*run, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        results = json.loads((tmp_path / name / "results.json").read_text())
+        results = run_here(*run)
         numbers = ("validation", "test", "prior_match", "style_probe", "calibration")
         figures = sorted((tmp_path / name).glob("figures/*"))
         ends.append(

@@ -157,7 +157,11 @@ class RunDirectory:
         Raises:
             UserError: it has others, or is not there.
         """
-        self.read_config()
+        if not self._run.exists():
+            raise errors.UserError(
+                f"--run_dir={self.path}: expected the run that the chief has begun, on a file "
+                "system that all workers see"
+            )
         self.check(config)
         self._check_data(config, dataset.digest())
 

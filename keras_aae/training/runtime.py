@@ -108,5 +108,21 @@ def _mirrored(steps_per_execution: int) -> tf.distribute.Strategy:
 
 
 def _across_workers(cluster: cluster_lib.Cluster) -> tf.distribute.Strategy:
-    resolver = tf.distribute.cluster_resolver.SlurmClusterResolver() if cluster.slurm else None
+    resolver = _of_slurm(cluster) if cluster.slurm else None
     return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+
+
+def _of_slurm(cluster: cluster_lib.Cluster) -> tf.distribute.cluster_resolver.ClusterResolver:
+    # TensorFlow's resolver deals the GPUs of nvidia-smi out to tasks, and fails where there are
+    # none. Only the addresses are taken from it: a task has the GPUs that it sees.
+    resolvers = tf.distribute.cluster_resolver
+    slurm = resolvers.SlurmClusterResolver(
+        gpus_per_node=cluster.workers, gpus_per_task=1, auto_set_gpu=False
+    )
+    return resolvers.SimpleClusterResolver(
+        slurm.cluster_spec(),
+        task_type="worker",
+        task_id=cluster.number,
+        num_accelerators={"GPU": len(tf.config.list_physical_devices("GPU"))},
+        rpc_layer="grpc",
+    )

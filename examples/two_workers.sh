@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Two processes on this machine train one run together, as two machines would.
+#
+#   bash examples/two_workers.sh --flagfile=quickstart.cfg
+#
+# The workers' output is in runs/two_workers-<number>.log; worker 0, the chief, is shown.
+set -euo pipefail
+
+mkdir -p runs
+workers='"127.0.0.1:23451", "127.0.0.1:23452"'
+command=(python -m keras_aae.launch --strategy=multiworker --run_dir=runs/two_workers "$@")
+
+start() {
+  TF_CONFIG="{\"cluster\": {\"worker\": [$workers]}, \"task\": {\"type\": \"worker\", \"index\": $1}}" "${command[@]}"
+}
+
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+start 1 >runs/two_workers-1.log 2>&1 &
+start 0 2>&1 | tee runs/two_workers-0.log
+wait
