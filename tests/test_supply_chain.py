@@ -69,3 +69,10 @@ def test_the_image_of_the_server_has_a_release():
     assert re.findall(r"image: (\S+)", compose) == [
         f"tensorflow/serving:{TRIED['tensorflow-serving-api']}"
     ]
+
+
+def test_every_file_of_tests_is_a_bazel_target():
+    listed = re.findall(r'^    "(\w+)": "(?:medium|large)",$', (ROOT / "BUILD").read_text(), re.M)
+    assert sorted(listed) == sorted(
+        path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")
+    )
