@@ -123,6 +123,9 @@ def _train(config: config_lib.Config) -> dict:
     with _at_work(config, directory, dataset):
         runtime.wait()
         model, checkpoints = _trained(config, model, dataset, directory, runtime)
+        if runtime.workers > 1:
+            # What belongs to several processes can't be saved and exported by one.
+            model, checkpoints = _restored(config, dataset, directory)
         evaluation.Evaluator(model).calibrate(dataset.validation)
         directory.save_model(model, dataset)
         results = results_lib.gather(config, model, dataset, directory, checkpoints)
@@ -182,7 +185,7 @@ def _trained(
     directory: run_directory.RunDirectory,
     runtime: runtime_lib.Runtime,
 ) -> tuple[autoencoder.Autoencoder, checkpoints_lib.Checkpoints]:
-    """Trains to the end; returns the model, on one device where several processes trained it.
+    """Trains to the end.
 
     Where values are no longer finite and `config.on_nan` says so, training goes back to the last
     checkpoint and on at half the learning rate; each time is kept in the run's directory.
@@ -195,7 +198,7 @@ def _trained(
         checkpoints = checkpoints_lib.Checkpoints(model, directory)
         try:
             loop.train(model, dataset, config, directory, checkpoints, runtime)
-            break
+            return model, checkpoints
         except errors.NotFiniteError as error:
             step = int(model.step.numpy())
             if config.on_nan == "stop" or len(rollbacks) == _ROLLBACKS:
@@ -205,12 +208,6 @@ def _trained(
                 ) from error
             print(f"{error} at step {step}: going back, to half the learning rate", file=sys.stderr)
             directory.write_rollbacks([*rollbacks, {"step": step, "reason": str(error)}])
-    if runtime.workers > 1:
-        # What belongs to several processes can't be evaluated and saved by one.
-        model = build_model(config, dataset)
-        checkpoints = checkpoints_lib.Checkpoints(model, directory)
-        checkpoints.restore()
-    return model, checkpoints
 
 
 def _evaluate_again(config: config_lib.Config) -> dict:
@@ -218,13 +215,8 @@ def _evaluate_again(config: config_lib.Config) -> dict:
     directory = run_directory.RunDirectory(config.run_dir)
     dataset = load_data(config)
     _check_images(config, dataset)
-    model = build_model(config, dataset)
     with _at_work(config, directory, dataset):
-        checkpoints = checkpoints_lib.Checkpoints(model, directory)
-        if not checkpoints.restore():
-            raise errors.UserError(
-                f"--run_dir={directory.path}: no checkpoint to evaluate; train first"
-            )
+        model, checkpoints = _restored(config, dataset, directory)
         evaluation.Evaluator(model).calibrate(dataset.validation)
         results = results_lib.gather(config, model, dataset, directory, checkpoints)
         before = _previous(directory)
@@ -233,6 +225,19 @@ def _evaluate_again(config: config_lib.Config) -> dict:
         _report(config, results, directory)
     results_lib.show(results, directory)
     return results
+
+
+def _restored(
+    config: config_lib.Config, dataset: data.Dataset, directory: run_directory.RunDirectory
+) -> tuple[autoencoder.Autoencoder, checkpoints_lib.Checkpoints]:
+    """The model of the last checkpoint, on one device."""
+    model = build_model(config, dataset)
+    checkpoints = checkpoints_lib.Checkpoints(model, directory)
+    if not checkpoints.restore():
+        raise errors.UserError(
+            f"--run_dir={directory.path}: no checkpoint to evaluate; train first"
+        )
+    return model, checkpoints
 
 
 def _export_again(config: config_lib.Config) -> dict:
