@@ -46,11 +46,11 @@ def assert_equal(first, second):
 # Compiling
 
 
-@pytest.mark.parametrize("steps", [4, 10])
+@pytest.mark.parametrize("steps", [1, 4, 10])
 def test_all_steps_are_trained_whatever_one_execution_takes(steps):
-    whole = compiled("aae")
+    whole = compiled("semisup")
     train(whole, steps=20)
-    parts = compiled("aae", compile_settings={"steps_per_execution": steps})
+    parts = compiled("semisup", compile_settings={"steps_per_execution": steps})
     train(parts, steps=20)
     assert int(parts.step) == 20
     assert_equal(weights(whole), weights(parts))
