@@ -221,6 +221,7 @@ def _evaluate_again(config: config_lib.Config) -> dict:
         results = results_lib.gather(config, model, dataset, directory, checkpoints)
         before = _previous(directory)
         results |= {key: before.get(key) for key in ("export", "edge")}
+        results["machine"] = before.get("machine", results["machine"])  # The seconds are its.
         _draw(model, dataset, results, directory, checkpoints)
         _report(config, results, directory)
     results_lib.show(results, directory)
@@ -230,7 +231,11 @@ def _evaluate_again(config: config_lib.Config) -> dict:
 def _restored(
     config: config_lib.Config, dataset: data.Dataset, directory: run_directory.RunDirectory
 ) -> tuple[autoencoder.Autoencoder, checkpoints_lib.Checkpoints]:
-    """The model of the last checkpoint, on one device."""
+    """The model of the last checkpoint, on one device.
+
+    Raises:
+        UserError: there is none, or none is readable.
+    """
     model = build_model(config, dataset)
     checkpoints = checkpoints_lib.Checkpoints(model, directory)
     if not checkpoints.restore():

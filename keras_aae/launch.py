@@ -164,7 +164,7 @@ def run() -> None:
         print(f"keras_aae: {error}", file=sys.stderr)
         sys.exit(2)
     except errors.WorkerLostError as error:
-        print(f"keras_aae: {error}", file=sys.stderr)
+        print(f"keras_aae: {error}; starting again, to wait for it", file=sys.stderr)
         _start_again()
     except interrupts.Interrupted as error:
         print(f"keras_aae: interrupted ({error})", file=sys.stderr)

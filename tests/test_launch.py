@@ -159,8 +159,8 @@ PROMISED = [
 ]
 
 
-def assert_complete(path):
-    for name in (*PROMISED, "checkpoints/ckpt-24.json"):
+def assert_complete(path, steps=24):
+    for name in (*PROMISED, f"checkpoints/ckpt-{steps}.json"):
         assert (path / "run" / name).stat().st_size > 0, name
     assert list((path / "run/tensorboard").glob("events.*"))
     assert (path / results(path)["export"] / "saved_model.pb").exists()
@@ -223,6 +223,10 @@ def test_evaluate_works_on_the_finished_run(finished, monkeypatch):
     (finished / "run/results.json").unlink()
     run_here("--mode=evaluate", "--run_dir=run")
     assert results(finished)["test"] == before["test"]
+    kept = files.read_record(finished / "run/results.json")
+    files.write_record(finished / "run/results.json", {**kept, "machine": "another"})
+    run_here("--mode=evaluate", "--run_dir=run")
+    assert results(finished)["machine"] == "another"  # It trained; train_seconds are its.
 
 
 @pytest.fixture
@@ -514,3 +518,18 @@ def test_long_executions_change_nothing_but_the_speed(finished, tmp_path, bars_n
     assert done.returncode == 0, done.stderr
     assert_complete(tmp_path)
     assert results(tmp_path)["test"] == results(finished)["test"]
+
+
+def test_mirrored_devices_take_the_steps_of_one(tmp_path, bars_npz):
+    """With SGD: a mirrored step is compiled in another way, and Adam makes more of its rounding."""
+    found = {}
+    for strategy in ("single", "mirrored"):
+        place = tmp_path / strategy
+        place.mkdir()
+        arguments = [f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *SMOKE]
+        arguments += ["--optimizer=sgd", "--learning_rate=0.03", "--steps_per_execution=2"]
+        done = launch(*arguments, f"--strategy={strategy}", cwd=place)
+        assert done.returncode == 0, done.stderr
+        assert_complete(place, steps=6)
+        found[strategy] = results(place)["test"]
+    assert found["mirrored"] == pytest.approx(found["single"], rel=1e-6, abs=0)

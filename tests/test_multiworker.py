@@ -10,6 +10,7 @@ import time
 from conftest import ROOT
 from conftest import command
 import pytest
+import tensorflow as tf
 from test_distribution import two_replicas
 
 from keras_aae import config as config_lib
@@ -23,6 +24,14 @@ THREE = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
 
 def tf_config(jobs, task, index):
     return json.dumps({"cluster": jobs, "task": {"type": task, "index": index}})
+
+
+def set_slurm(monkeypatch, number):
+    """What srun tells a task of four on two nodes."""
+    step = {"PROCID": number, "STEP_NUM_TASKS": "4"}
+    step |= {"STEP_NODELIST": "n[1-2]", "STEP_TASKS_PER_NODE": "2(x2)"}
+    for name, value in step.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +48,7 @@ def no_cluster(monkeypatch):
         ({"worker": ["a:1", "b:1"]}, "worker", 0, cluster.Cluster(2, 0)),
         ({"worker": ["a:1", "b:1"]}, "worker", "1", cluster.Cluster(2, 1)),
         ({"worker": ["a:1"]}, "worker", 0, None),
+        ({"chief": ["a:1"]}, "chief", 0, None),
     ],
 )
 def test_auto_joins_the_workers_that_tf_config_names(monkeypatch, jobs, task, index, expected):
@@ -49,14 +59,23 @@ def test_auto_joins_the_workers_that_tf_config_names(monkeypatch, jobs, task, in
 
 
 def test_slurm_is_asked_only_where_it_is_wanted(monkeypatch):
-    monkeypatch.setenv("SLURM_PROCID", "2")
-    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    set_slurm(monkeypatch, "2")
     assert cluster.find(config_lib.Config()) is None
     config = config_lib.Config(strategy="multiworker", run_dir="run")
     assert cluster.find(config) == cluster.Cluster(4, 2, slurm=True)
-    monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
-    with pytest.raises(errors.UserError, match=r"variables of a Slurm step .*NUM_TASKS"):
+    monkeypatch.delenv("SLURM_STEP_NODELIST")
+    with pytest.raises(errors.UserError, match=r"Slurm's srun\. Missing: SLURM_STEP_NODELIST"):
         cluster.find(config)
+
+
+def test_slurm_gives_the_addresses_and_the_task_its_gpus(monkeypatch):
+    set_slurm(monkeypatch, "3")
+    resolver = runtime._of_slurm(cluster.Cluster(4, 3, slurm=True))
+    workers = ["n1:8888", "n1:8889", "n2:8888", "n2:8889"]
+    assert resolver.cluster_spec().as_dict() == {"worker": workers}
+    assert (resolver.task_type, resolver.task_id) == ("worker", 3)
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    assert resolver.num_accelerators() == {"GPU": gpus}
 
 
 @pytest.mark.parametrize(
@@ -67,6 +86,8 @@ def test_slurm_is_asked_only_where_it_is_wanted(monkeypatch):
         "{}",
         tf_config({"ps": ["a:1"], "worker": ["b:1"]}, "worker", 0),
         tf_config({"worker": "a:1"}, "worker", 0),
+        tf_config({"worker": [1, 2]}, "worker", 0),
+        tf_config({"chief": ["a:1", "b:1"]}, "chief", 0),
         tf_config(THREE, "worker", 2),
         tf_config(THREE, "evaluator", 0),
         tf_config(THREE, "worker", None),

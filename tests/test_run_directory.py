@@ -25,6 +25,20 @@ def test_a_directory_of_other_settings_is_refused_and_says_which(tmp_path):
         pass
 
 
+def test_a_worker_needs_the_run_of_the_chief_its_settings_and_its_data(tmp_path):
+    directory = run_directory.RunDirectory(tmp_path / "run")
+    with pytest.raises(errors.UserError, match="expected the run that the chief has begun"):
+        directory.check_same(config_lib.Config(), dataset())
+    with directory.claim(config_lib.Config(), dataset()):
+        directory.check_same(config_lib.Config(strategy="multiworker"), dataset())
+        with pytest.raises(errors.UserError, match=r"--seed=2 \(there: 0\)"):
+            directory.check_same(config_lib.Config(seed=2), dataset())
+        other = dataset()
+        other.train.x[0, 0, 0] ^= 1
+        with pytest.raises(errors.UserError, match="holds a run on other data"):
+            directory.check_same(config_lib.Config(), other)
+
+
 def hold(path, ready, done):
     with run_directory.RunDirectory(path).claim(config_lib.Config()):
         ready.set()

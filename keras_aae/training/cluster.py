@@ -14,6 +14,7 @@ from keras_aae import plan
 
 _VARIABLE = "TF_CONFIG"
 _JOBS = ("chief", "worker")  # In the order in which TensorFlow numbers their tasks.
+_SLURM = ("PROCID", "STEP_NUM_TASKS", "STEP_NODELIST", "STEP_TASKS_PER_NODE")
 
 
 class Cluster(NamedTuple):
@@ -34,8 +35,7 @@ def find(config: config_lib.Config) -> Cluster | None:
     """The cluster that a run trains on; None for a run of one process.
 
     Args:
-        config: The settings. With `strategy="auto"` a cluster is one of two workers or more that
-            `TF_CONFIG` names.
+        config: The settings. With `strategy="auto"` only `TF_CONFIG` is asked.
 
     Raises:
         UserError: `strategy` asks for one and there is none, its description is wrong, or other
@@ -44,7 +44,7 @@ def find(config: config_lib.Config) -> Cluster | None:
     if config.mode != "train" or config.strategy not in ("auto", "multiworker"):
         return None
     cluster = _described(config.strategy == "multiworker")
-    if cluster is None or (config.strategy == "auto" and cluster.workers == 1):
+    if cluster is None or cluster.workers == 1:
         return None
     _check(config)
     return cluster
@@ -55,26 +55,25 @@ def _described(asked_for: bool) -> Cluster | None:
         return _of_tf_config(os.environ[_VARIABLE])
     if not asked_for:
         return None
-    if "SLURM_PROCID" not in os.environ:
+    missing = [f"SLURM_{name}" for name in _SLURM if f"SLURM_{name}" not in os.environ]
+    if missing:
         raise errors.UserError(
             f"--strategy=multiworker: expected {_VARIABLE} in the environment, or to be started by "
-            "Slurm's srun"
+            f"Slurm's srun. Missing: {', '.join(missing)}"
         )
-    try:
-        count = int(os.environ["SLURM_STEP_NUM_TASKS"])
-        return Cluster(count, int(os.environ["SLURM_PROCID"]), slurm=True)
-    except (KeyError, ValueError) as error:
-        raise errors.UserError(
-            f"--strategy=multiworker: expected the variables of a Slurm step ({error})"
-        ) from error
+    number, count = (int(os.environ[f"SLURM_{name}"]) for name in _SLURM[:2])
+    return Cluster(count, number, slurm=True)
 
 
 def _of_tf_config(text: str) -> Cluster:
     try:
         described = json.loads(text)
         jobs, task = described["cluster"], described["task"]
-        if not set(jobs) <= set(_JOBS) or not all(isinstance(jobs[name], list) for name in jobs):
+        if not set(jobs) <= set(_JOBS) or len(jobs.get("chief", [])) > 1:
             raise ValueError(f"the jobs are {sorted(jobs)}")
+        for addresses in jobs.values():
+            if not isinstance(addresses, list) or not all(isinstance(a, str) for a in addresses):
+                raise ValueError(f"{addresses} are no addresses")
         tasks = [(name, number) for name in _JOBS for number in range(len(jobs.get(name, [])))]
         return Cluster(len(tasks), tasks.index((task["type"], int(task["index"]))))
     except (ValueError, KeyError, TypeError) as error:

@@ -20,7 +20,7 @@ class Runtime:
 
     Args:
         name: `single` (the current strategy, by default one device), `mirrored` (every GPU), or
-            `auto` (mirrored with two GPUs or more).
+            `auto` or `multiworker` (mirrored with two GPUs or more).
         steps_per_execution: Steps in one call of the compiled function.
         cluster: The processes that train together, each with all its GPUs; `name` then says nothing
             more. None: this one alone.
@@ -41,7 +41,7 @@ class Runtime:
         self.is_chief = number == 0
         if cluster:
             self.strategy = _across_workers(cluster)
-        elif name == "mirrored" or (name == "auto" and _gpus() > 1):
+        elif name == "mirrored" or (name != "single" and _gpus() > 1):
             self.strategy = _mirrored(steps_per_execution)
         else:
             self.strategy = tf.distribute.get_strategy()
@@ -67,7 +67,7 @@ class Runtime:
         """
         if self.workers == 1:
             return
-        own = tf.constant([int(files.digest(str(value).encode())[-7:], 16)])
+        own = tf.constant([int(files.digest(str(value).encode())[-7:], 16)])  # 28 bits of it.
 
         @tf.function(autograph=False)
         def gathered() -> tf.Tensor:
@@ -92,9 +92,7 @@ class Runtime:
         except _LOST as error:
             if self.workers == 1:
                 raise
-            raise errors.WorkerLostError(
-                "another worker is gone; starting again, to go on once all are there"
-            ) from error
+            raise errors.WorkerLostError("another worker is gone") from error
 
 
 def _gpus() -> int:
