@@ -17,4 +17,4 @@ start() {
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 start 1 >runs/two_workers-1.log 2>&1 &
 start 0 2>&1 | tee runs/two_workers-0.log
-wait
+wait $!
