@@ -249,6 +249,13 @@ class Config:
         "which the paper doesn't have. 0: no views.",
         low=0,
     )
+    views: str = _loss(
+        "auto",
+        "The random changes that make a view of an image. digits: turned, slanted, scaled and "
+        "moved, other colours. photos: less of that, mirrored, and a square cut out. none: there "
+        "are no views and no agreement. auto: photos for colour images, digits for grey ones.",
+        choices=defaults.VIEWS,
+    )
     input_noise: float = _loss(
         defaults.INPUT_NOISE,
         "Standard deviation of the noise on the encoder's input in training, where pixels are in "
@@ -367,9 +374,19 @@ class Config:
             raise errors.UserError(
                 f"--labels={self.labels}: --model={self.model} learns from none. Expected: 0"
             )
+        self._check_views()
         for field in dataclasses.fields(self):
             if field.name in unused(self.model) and getattr(self, field.name) != field.default:
                 raise errors.UserError(not_used(field.name, getattr(self, field.name), self.model))
+
+    def _check_views(self) -> None:
+        """Raises a UserError where there are to be views without an agreement, or the reverse."""
+        if self.views not in ("auto", "none") and not self.agreement_weight:
+            raise errors.UserError(f"--views={self.views}: --agreement_weight=0 has no views")
+        if self.views == "none" and self.agreement_weight not in (0, defaults.AGREEMENT_WEIGHT):
+            raise errors.UserError(
+                f"--agreement_weight={self.agreement_weight}: --views=none has no agreement"
+            )
 
     def smoke(self) -> "Config":
         """A try of these settings that takes well under a minute: little data, few steps.

@@ -115,6 +115,8 @@ def _train(config: config_lib.Config) -> dict:
     dataset = load_data(config)
     _check_images(config, dataset)
     model = build_model(config, dataset, runtime)
+    if model.views and runtime.is_chief:
+        print(f"views: {model.views}")
     loop.minibatches(dataset, config).check(runtime.strategy.num_replicas_in_sync)
     # Only now, when all that can be refused was, does the run get its directory.
     directory = _directory(config, config.name)
@@ -331,9 +333,9 @@ def _check_images(config: config_lib.Config, dataset: data.Dataset) -> None:
     if config.parzen_samples and not (images and len(dataset.test.x)):
         raise errors.UserError("--parzen_samples: expected a data set of images with test images")
     fields = {field.name: field for field in dataclasses.fields(config)}
-    for name in () if images else ("pixel_loss", "augment_shift"):
+    for name in () if images else ("pixel_loss", "augment_shift", "views"):
         value = getattr(config, name)
-        if value not in (fields[name].default, 0):
+        if value not in (fields[name].default, 0, "none"):
             raise errors.UserError(
                 f"--{name}={value}: --dataset={config.dataset} has feature vectors, not images"
             )

@@ -73,6 +73,7 @@ def _description(
             "validation": len(dataset.validation.x),
             "test": len(dataset.test.x),
         },
+        "views": str(model.views) if model.views else None,
         "steps": step,
         "train_seconds": round(seconds, 2),
         "images_per_second": round(step * batch / seconds, 1),

@@ -28,6 +28,9 @@ from keras_aae import models
         ({"run_dir": "a\nb"}, ["--run_dir", "one line"]),
         ({"dataset": "a\0b"}, ["--dataset", "plain text", r"'a\x00b'"]),
         ({"dataset": "caf\udce9"}, ["--dataset", "in UTF-8", r"'caf\udce9'"]),
+        ({"views": "letters"}, ["--views", "digits, photos, none", "letters"]),
+        ({"views": "photos", "agreement_weight": 0.0}, ["--views=photos", "--agreement_weight=0"]),
+        ({"views": "none", "agreement_weight": 2.0}, ["--agreement_weight=2.0", "--views=none"]),
         ({"max_memory": 0.0}, ["--max_memory", "at least 0.001"]),
     ],
 )
@@ -86,6 +89,8 @@ def test_what_is_known_of_a_variant_is_what_its_class_says(name):
         if "__init__" in vars(base) and base.__module__.startswith("keras_aae"):
             parameters = {**inspect.signature(base.__init__).parameters, **parameters}
     names = {field.name for field in dataclasses.fields(config.Config)} - {"seed", "steps"}
+    if "agreement_weight" not in parameters:
+        names -= {"views"}  # Of use to phases of one's own alone, which have no flag.
     # The loss of pixels is an argument of the observation.
     assert variant.settings == (names & set(parameters)) | {"pixel_loss"}
     own = config.Config(model=name)
@@ -99,6 +104,7 @@ def test_what_is_known_of_a_variant_is_what_its_class_says(name):
         {"model": "vae", "agreement_weight": 5.0},
         {"model": "vae", "posterior": "universal"},
         {"model": "aae", "num_clusters": 3},
+        {"model": "aae", "views": "digits"},
         {"model": "aae", "labelled_batch_size": 10},
         {"model": "vae", "adversarial_momentum": 0.1},
         {"model": "clustering", "labels": 100},

@@ -133,11 +133,18 @@ def test_the_default_labels_are_what_the_smallest_class_has(tmp_path, smallest, 
     assert (experiment.load_data(config).train.y >= 0).sum() == given
 
 
-@pytest.mark.parametrize("setting", [{"pixel_loss": "squared_error"}, {"augment_shift": 3}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"pixel_loss": "squared_error"},
+        {"augment_shift": 3},
+        {"model": "clustering", "views": "photos"},
+    ],
+)
 def test_settings_of_images_are_refused_for_features(tmp_path, monkeypatch, setting):
     monkeypatch.chdir(tmp_path)
     np.savez("x.npz", x_train=np.random.default_rng(0).normal(size=(50, 3)))
-    config = config_lib.Config(dataset="x.npz", model="aae", run_dir="run", **setting)
+    config = config_lib.Config(**{"dataset": "x.npz", "model": "aae", "run_dir": "run"} | setting)
     with pytest.raises(errors.UserError, match="has feature vectors, not images"):
         experiment.run(config)
     assert not (tmp_path / "run").exists()

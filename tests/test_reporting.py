@@ -262,6 +262,9 @@ def test_every_model_has_its_gallery_and_every_figure_its_caption(name, style_si
         expected |= {"confusion", "worst_mistakes"}
     if name.startswith("dimreduce"):
         expected.add("representation")
+    if model.views:
+        expected.add("views")
+        assert title(drawn["views"]) == str(model.views)
     assert set(drawn) == expected
     assert expected <= set(report.CAPTIONS)
 

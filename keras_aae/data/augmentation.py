@@ -1,14 +1,32 @@
 """Random changes that leave what an image shows as it is."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import dataclasses
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+Views = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+class _Saved:
+    """Of a dataclass of numbers what Keras asks for to save it."""
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor, for Keras to save."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "_Saved":
+        """New views with what `get_config` gave."""
+        return cls(**config)
+
 
 @keras.saving.register_keras_serializable("keras_aae")
 @dataclasses.dataclass(frozen=True)
-class Affine:
+class Affine(_Saved):
     """Views of images: each value is drawn evenly between minus and plus its limit.
 
     Attributes:
@@ -30,14 +48,10 @@ class Affine:
         """A view of each image; see `affine`."""
         return affine(images, seed, self)
 
-    def get_config(self) -> dict[str, float]:
-        """The arguments of the constructor, for Keras to save."""
-        return dataclasses.asdict(self)
-
 
 @keras.saving.register_keras_serializable("keras_aae")
 @dataclasses.dataclass(frozen=True)
-class Jitter:
+class Jitter(_Saved):
     """Views of standardised feature vectors: Gaussian noise is added.
 
     Attributes:
@@ -50,14 +64,121 @@ class Jitter:
         """A view of each feature vector [B, D]."""
         return features + self.stddev * tf.random.stateless_normal(tf.shape(features), seed)
 
-    def get_config(self) -> dict[str, float]:
+
+@keras.saving.register_keras_serializable("keras_aae")
+@dataclasses.dataclass(frozen=True)
+class Flip(_Saved):
+    """Views of images: every second one, at random, is mirrored left to right."""
+
+    def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """A view of each image [B, H, W, C]."""
+        mirrored = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], seed) < 0.5
+        return tf.where(mirrored, images[:, :, ::-1], images)
+
+
+@keras.saving.register_keras_serializable("keras_aae")
+@dataclasses.dataclass(frozen=True)
+class ColorJitter(_Saved):
+    """Views of images: each value is drawn evenly between minus and plus its limit.
+
+    Attributes:
+        brightness: What is added to every pixel.
+        contrast: The logarithm of the factor on the distance to the image's mean.
+        saturation: The factor on the distance of a pixel's channels to their mean, less 1.
+    """
+
+    brightness: float = 0.2
+    contrast: float = 0.5
+    saturation: float = 0.5
+
+    def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """A view of each image, [B, H, W, C] in [0, 1]."""
+        draws = tf.random.stateless_uniform([3, tf.shape(images)[0], 1, 1, 1], seed, -1, 1)
+        grey = tf.reduce_mean(images, axis=3, keepdims=True)
+        images = grey + (images - grey) * (1 + draws[0] * self.saturation)
+        mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
+        images = mean + (images - mean) * tf.exp(draws[1] * self.contrast)
+        return tf.clip_by_value(images + draws[2] * self.brightness, 0, 1)
+
+
+@keras.saving.register_keras_serializable("keras_aae")
+@dataclasses.dataclass(frozen=True)
+class Cutout(_Saved):
+    """Views of images: a square of each is grey (DeVries and Taylor, arXiv 1708.04552).
+
+    Attributes:
+        size: Its side, in shares of the image's height and width. Its centre is drawn evenly from
+            the image, so that a part may lie outside.
+    """
+
+    size: float = 0.4
+
+    def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """A view of each image, [B, H, W, C] in [0, 1]."""
+        _, height, width, _ = images.shape
+        centre = tf.random.stateless_uniform([2, tf.shape(images)[0], 1], seed)
+        inside = [
+            tf.abs((tf.range(side, dtype=tf.float32) + 0.5) / side - at) < self.size / 2
+            for side, at in zip((height, width), tf.unstack(centre), strict=True)
+        ]
+        square = inside[0][:, :, None, None] & inside[1][:, None, :, None]
+        return tf.where(square, 0.5, images)
+
+
+@keras.saving.register_keras_serializable("keras_aae")
+class Chain:
+    """Views of views: one kind of change after the other.
+
+    Args:
+        views: The changes, in order.
+    """
+
+    def __init__(self, views: Sequence[Views]):
+        self.views = tuple(views)
+        self.xla = all(getattr(each, "xla", True) for each in self.views)
+
+    def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """A view of each image [B, H, W, C]."""
+        for place, each in enumerate(self.views):
+            images = each(images, tf.random.fold_in(seed, place))
+        return images
+
+    def __repr__(self) -> str:
+        return ", ".join(map(repr, self.views))
+
+    def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor, for Keras to save."""
-        return dataclasses.asdict(self)
+        return {"views": [keras.saving.serialize_keras_object(each) for each in self.views]}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Chain":
+        """New views with what `get_config` gave."""
+        return cls([keras.saving.deserialize_keras_object(each) for each in config["views"]])
 
 
-def default_views(shape: tuple[int, ...]) -> Affine | Jitter:
-    """The views that fit examples of that shape: of images those that fit handwriting."""
-    return Affine() if len(shape) == 3 else Jitter()
+def named(name: str, shape: tuple[int, ...]) -> Views:
+    """The views of that name for normalised examples of that shape.
+
+    Args:
+        name: `digits`: affine changes, and of colour where there is some. `photos`: smaller ones,
+            mirror images, and a square cut out. `auto`: `photos` for colour images, `digits` for
+            grey ones.
+        shape: (height, width, channels), or (features,), whose views are `Jitter`.
+
+    Raises:
+        ValueError: there are none of that name.
+    """
+    if len(shape) == 1:
+        return Jitter()
+    color = (ColorJitter(),) if shape[-1] == 3 else ()
+    if name == "auto":
+        name = "photos" if color else "digits"
+    if name == "digits":
+        return Chain((Affine(), *color)) if color else Affine()
+    if name == "photos":
+        small = Affine(rotation=0.1, shear=0.1, scale=0.2, shift=0.1)
+        return Chain((Flip(), small, *color, Cutout()))
+    raise ValueError(f"Expected views to be auto, digits or photos. Received: {name}")
 
 
 def shift(images: tf.Tensor, seed: tf.Tensor, limit: int) -> tf.Tensor:

@@ -18,8 +18,8 @@ _EVERY = frozenset(
 )
 _ADVERSARIAL = _EVERY | {"posterior", "discriminator_noise", "adversarial_weight", "sliced_weight"}
 _CONDITIONAL = _ADVERSARIAL | {"style_adversary"}
-_CLUSTERING = _CONDITIONAL | {"num_clusters", "agreement_weight"}
-_SEMISUP = _CONDITIONAL | {"agreement_weight", "classification_weight"}
+_CLUSTERING = _CONDITIONAL | {"num_clusters", "agreement_weight", "views"}
+_SEMISUP = _CONDITIONAL | {"agreement_weight", "classification_weight", "views"}
 
 
 class Variant(NamedTuple):

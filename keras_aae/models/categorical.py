@@ -1,10 +1,8 @@
 """What the models share that give a class or cluster beside a style (paper, sections 5 to 7)."""
 
-from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
-import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_aae.data import augmentation
@@ -35,8 +33,9 @@ class CategoricalAAE(autoencoder.Autoencoder):
             (`conditional`: it receives y) or in aggregate (`marginal`, the paper's).
         agreement_weight: Weight of the agreement. With 0 there are no views, and `views` is
             ignored.
-        views: Random changes of an example that keep its class; see `autoencoder.Autoencoder`.
-            Default: `augmentation.default_views`.
+        views: Random changes of an example that keep its class: the name of some, see
+            `augmentation.named`, or a function, see `autoencoder.Autoencoder`. `none`: there is no
+            agreement.
         style_size: As in `aae.AdversarialAutoencoder`, like all that follow.
         prior: See there.
         posterior: See there.
@@ -54,7 +53,7 @@ class CategoricalAAE(autoencoder.Autoencoder):
         *,
         style_adversary: str = defaults.STYLE_ADVERSARY,
         agreement_weight: float = defaults.AGREEMENT_WEIGHT,
-        views: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+        views: str | augmentation.Views = "auto",
         style_size: int = defaults.STYLE_SIZE,
         prior: str | tfd.Distribution = defaults.PRIOR,
         posterior: str = defaults.POSTERIOR,
@@ -68,9 +67,10 @@ class CategoricalAAE(autoencoder.Autoencoder):
         settings: dict[str, Any] = {"noise": discriminator_noise, "weight": adversarial_weight}
         of_style = settings | {"context": adversaries.style_context(style_adversary, y)}
         agreement: Sequence[phases.Phase] = ()
-        if agreement_weight:
+        made = None
+        if agreement_weight and views != "none":
             agreement = (phases.Agreement(y, agreement_weight),)
-            views = views or augmentation.default_views(input_shape)
+            made = augmentation.named(views, input_shape) if isinstance(views, str) else views
         super().__init__(
             input_shape,
             (y, z),
@@ -80,6 +80,6 @@ class CategoricalAAE(autoencoder.Autoencoder):
                 *adversaries.Adversary(z, sliced_weight=sliced_weight, **of_style).phases,
                 *agreement,
             ),
-            views=views if agreement_weight else None,
+            views=made,
             **kwargs,
         )

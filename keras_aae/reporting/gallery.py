@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from collections.abc import Sequence
 import math
+import textwrap
 
 from matplotlib import figure
 import numpy as np
@@ -23,6 +24,7 @@ _MEMBERS = 10  # Of each cluster.
 _MISTAKES = 24
 _COMPARED = 256 << 20  # Bytes of training images, as float32, that samples are compared with.
 _CODES = 5000  # Codes, and samples of the prior, in a figure at the most.
+_VIEWS = 3  # Of each image.
 _STEPS = 16  # Of a walk over the code space, each way.
 
 
@@ -80,6 +82,8 @@ def _images(
             samples, held_out.spread(len(samples)).array(), _candidates(dataset.train)
         ),
     }
+    if model.views:
+        drawn["views"] = _views(model, images)
     if model.categorical and model.categorical.name == "class":
         drawn["style_against_class"] = _style_against_class(model, dataset.classes)
     if model.categorical and model.categorical.name == "cluster":
@@ -87,6 +91,19 @@ def _images(
     if model.parts == {"style": 2}:
         drawn["walk"] = figures.image_grid(_walk(model))
     return drawn
+
+
+def _views(model: autoencoder.Autoencoder, images: np.ndarray) -> figure.Figure:
+    """Images, and below each some views of it."""
+    assert model.views
+    x = model.normalize(images)
+    views = {
+        f"view {number + 1}": model.views(x, tf.constant([number, 0])).numpy()
+        for number in range(_VIEWS)
+    }
+    return figures.image_rows(
+        {"image": images, **views}, title=textwrap.fill(str(model.views), 110)
+    )
 
 
 def _candidates(train: data.Split) -> np.ndarray:

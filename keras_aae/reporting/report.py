@@ -13,6 +13,9 @@ _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 CAPTIONS = {  # Of each figure that the report shows, in this order.
     "reconstructions": "Held-out images, taken at even distances from all of them, and below each "
     "what the decoder makes of its code (and of its label, where the decoder receives that).",
+    "views": "Held-out images, and below each random views of it as training makes them; the title "
+    "says what is drawn. A view has to show the class of its image; where it shows another, as "
+    "the mirror image of a letter may, choose other views by --views.",
     "samples": "Decoded samples of the prior, the first that the model generates.",
     "nearest_training_images": "Samples of the prior, decoded, and below each the training image "
     "nearest to it in Euclidean distance of pixels, of as many as the title says. The title has "
