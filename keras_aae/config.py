@@ -252,8 +252,9 @@ class Config:
     views: str = _loss(
         "auto",
         "The random changes that make a view of an image. digits: turned, slanted, scaled and "
-        "moved, other colours. photos: less of that, mirrored, and a square cut out. none: there "
-        "are no views and no agreement. auto: photos for colour images, digits for grey ones.",
+        "moved; in colour also recoloured, with a square cut out. photos: less of that, but "
+        "mirrored. none: there are no views and no agreement. auto: photos for colour images, "
+        "digits for grey ones.",
         choices=defaults.VIEWS,
     )
     input_noise: float = _loss(

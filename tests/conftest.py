@@ -40,6 +40,12 @@ PROPERTY = hypothesis.settings(
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
+# Variants that between them take every path of what all variants share: with adversaries and
+# without, with the label in the decoder, classes, clusters and a representation. What a variant
+# states itself, and what users rely on of each, is tested of all of them: `models.NAMES`.
+SHARED = ("vae", "supervised", "semisup", "dimreduce_unsup")
+
+
 def bars(count, seed=0, classes=3, side=12):
     """uint8 images [count, side, side, 1] of a bright bar whose height gives the class; labels."""
     generator = np.random.default_rng(seed)
@@ -55,12 +61,15 @@ def rows(signature, count):
     """So many rows for each input of a loaded signature; of labels and clusters 0 to 2."""
     generator = np.random.default_rng(0)
     limits = {tf.uint8: 256, tf.int32: 3, tf.int64: 1000, tf.float32: 1}
-    return {
-        name: (generator.random((count, *spec.shape[1:])) * limits[spec.dtype]).astype(
-            spec.dtype.as_numpy_dtype
-        )
-        for name, spec in signature.structured_input_signature[1].items()
-    }
+
+    def values(spec):
+        if spec.dtype == tf.string:
+            pictures = generator.integers(0, 256, (count, 5, 7, 3), np.uint8)
+            return np.array([tf.io.encode_png(each).numpy() for each in pictures], "S")
+        drawn = generator.random((count, *spec.shape[1:])) * limits[spec.dtype]
+        return drawn.astype(spec.dtype.as_numpy_dtype)
+
+    return {name: values(spec) for name, spec in signature.structured_input_signature[1].items()}
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ model, version or label that isn't served, FAILED_PRECONDITION for an unknown si
 INVALID_ARGUMENT for inputs that don't fit it or a batch over the limit.
 """
 
+import base64
 from concurrent import futures
 import contextlib
 import http.server
@@ -159,6 +160,11 @@ class _Model(model_service_pb2_grpc.ModelServiceServicer):
         return response
 
 
+def _decoded(values):
+    """What a name that ends in `_bytes` holds, in base64."""
+    return [base64.b64decode(value["b64"]) for value in values]
+
+
 def _rest_predict(models, spec, body):
     """The answer to a predict call: rows for `instances`, columns for `inputs`."""
     spec.signature_name = body.get("signature_name", "")
@@ -169,7 +175,10 @@ def _rest_predict(models, spec, body):
         given = {key: [row[key] for row in given] for key in given[0]}
     if not isinstance(given, dict):  # The only input may go without its name.
         given = {next(iter(dtypes), ""): given}
-    inputs = {key: np.array(value, dtypes.get(key)) for key, value in given.items()}
+    inputs = {
+        key: np.array(_decoded(value) if key.endswith("_bytes") else value, dtypes.get(key))
+        for key, value in given.items()
+    }
     outputs = {key: value.tolist() for key, value in models.predict(spec, inputs).items()}
     if not rows:
         return {"outputs": outputs if len(outputs) > 1 else next(iter(outputs.values()))}

@@ -119,7 +119,7 @@ def test_a_chain_draws_each_change_from_a_stream_of_its_own():
     [
         ("auto", (28, 28, 1), ["Affine"]),
         ("digits", (28, 28, 1), ["Affine"]),
-        ("digits", (32, 32, 3), ["Affine", "ColorJitter"]),
+        ("digits", (32, 32, 3), ["Affine", "ColorJitter", "Cutout"]),
         ("auto", (32, 32, 3), ["Flip", "Affine", "ColorJitter", "Cutout"]),
         ("photos", (28, 28, 1), ["Flip", "Affine", "Cutout"]),
         ("auto", (5,), ["Jitter"]),

@@ -19,6 +19,7 @@ from keras_aae import files
 from keras_aae import models
 from keras_aae.deployment import export
 from keras_aae.deployment import model_base
+from keras_aae.deployment import signatures
 from keras_aae.models import networks
 from keras_aae.models import observation
 
@@ -41,7 +42,7 @@ def exported(request, tmp_path_factory):
     return load(model, tmp_path_factory.mktemp("models") / request.param)
 
 
-@pytest.fixture(scope="module", params=models.NAMES)
+@pytest.fixture(scope="module", params=["semisup", "dimreduce_unsup"])
 def default(request, tmp_path_factory):
     """A model of digits with its default networks, and its loaded export."""
     model = models.get(request.param)((28, 28, 1), seed=0)
@@ -149,7 +150,7 @@ def test_floats_in_0_to_1_are_taken_like_bytes(exported, count):
     images, labels = (values[:count] for values in bars(max(count, 1)))
     scaled = (images / 255).astype(np.float32)
     for name in set(loaded.signatures) - {"decode", "generate", "serving_default"}:
-        if name.endswith("_float"):
+        if name.endswith(("_float", "_bytes")):
             continue
         _, inputs = loaded.signatures[name].structured_input_signature
         given = {key: labels for key in inputs if key != "image"}
@@ -158,6 +159,25 @@ def test_floats_in_0_to_1_are_taken_like_bytes(exported, count):
         assert set(answer) == set(expected)
         for key, value in expected.items():
             np.testing.assert_allclose(answer[key], value, atol=1e-5)
+
+
+def test_image_files_are_taken_like_their_pixels(exported):
+    model, loaded = exported
+    images, _ = bars(3)
+    files = np.array([tf.io.encode_png(image).numpy() for image in images])
+    default = signatures.default(model)
+    expected = call(loaded, default, image=images)
+    answer = call(loaded, f"{default}_bytes", image_bytes=files)
+    assert set(answer) == set(expected)
+    for key, value in expected.items():
+        np.testing.assert_allclose(answer[key], value, atol=1e-6)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Unknown image file format"):
+        call(loaded, f"{default}_bytes", image_bytes=np.array([b"no image"]))
+
+
+def test_images_of_other_channels_and_features_have_no_signature_for_files():
+    for shape in ((8, 8, 4), (5,)):
+        assert not any("bytes" in name for name in signatures.of(models.get("aae")(shape)))
 
 
 def test_transfer_keeps_the_style_and_sets_the_category(exported):

@@ -14,7 +14,7 @@ from keras_aae import models
 from keras_aae.deployment import export
 
 
-@pytest.fixture(scope="module", params=["vae", "supervised", "semisup", "clustering"])
+@pytest.fixture(scope="module", params=["supervised", "clustering"])
 def exported(request, tmp_path_factory):
     """The folder of a model's export, with its default networks, and its signatures in Python."""
     model = models.get(request.param)((28, 28, 1), seed=0)
@@ -110,6 +110,7 @@ def test_a_program_without_python_gets_the_same_numbers(program, exported, tmp_p
     requests = [
         (name, rows(signature, count))
         for name, signature in signatures.items()
+        if not name.endswith("_bytes")  # C has strings in a form of TensorFlow's own.
         for count in (0, 1, 5)
     ]
     answers = Reader(program, path)(requests, tmp_path)

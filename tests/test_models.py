@@ -2,6 +2,7 @@
 
 import random
 
+from conftest import SHARED
 from conftest import bars
 import keras
 import numpy as np
@@ -94,6 +95,7 @@ def train(model, steps=1, count=8):
 
 
 every_model = pytest.mark.parametrize("name", models.NAMES)
+each_of_shared = pytest.mark.parametrize("name", SHARED)
 every_rule = pytest.mark.parametrize("rule", ["joint", "sequential"])
 
 
@@ -119,7 +121,7 @@ def test_a_phase_alone_changes_only_its_own_networks(name):
     assert trained == {id(network) for network in networks_of(model)}
 
 
-@every_model
+@each_of_shared
 def test_training_is_repeatable_from_the_seed(name):
     runs = []
     for seed in (1, 1, 2):
@@ -131,8 +133,10 @@ def test_training_is_repeatable_from_the_seed(name):
     assert not np.array_equal(runs[0], runs[2])
 
 
-@every_model
-@every_rule
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [*((name, "joint") for name in models.NAMES), *((name, "sequential") for name in SHARED)],
+)
 def test_every_loss_is_logged_and_that_of_the_reconstruction_comes_down(name, rule):
     model = make(name, update_rule=rule, reconstruction_weight=30.0)
     model.compile(keras.optimizers.Adam(1e-2))
@@ -171,7 +175,7 @@ def test_no_examples_get_empty_answers_from_convolutions_too():
         model.encode(x.astype(np.int64))
 
 
-@every_model
+@each_of_shared
 def test_an_example_does_not_depend_on_the_others_in_its_batch(name):
     model = make(name)
     model.compile(keras.optimizers.Adam(1e-2), run_eagerly=True)
@@ -197,7 +201,7 @@ def test_prior_draws_and_generation_are_a_function_of_each_rows_seed(name):
     )
 
 
-@every_model
+@each_of_shared
 @pytest.mark.parametrize("posterior", ["gaussian", "universal"])
 def test_every_posterior_trains_and_infers(name, posterior):
     model = make(name, posterior=posterior)

@@ -4,6 +4,7 @@ Where tensorflow_model_server is on the PATH the same tests run against it, else
 stand-in of model_server.py.
 """
 
+import base64
 import contextlib
 import runpy
 import shutil
@@ -125,6 +126,22 @@ def test_every_signature_is_served(served):
     np.testing.assert_allclose(drawn[0], drawn[2], atol=1e-6)
     moved = predict(address, {"image": images, "label": labels}, "transfer", label="stable")
     np.testing.assert_allclose(moved["image"], stable.transfer(images, labels), atol=1e-5)
+
+
+def test_an_image_file_can_be_sent_as_it_is(served):
+    (stable, _), address, rest = served
+    image = bars(1)[0][0]
+    content = tf.io.encode_png(image).numpy()
+    expected = stable.classify(image[None])["class_probabilities"]
+    answer = predict(address, {"image_bytes": [content]}, "classify_bytes", label="stable")
+    np.testing.assert_allclose(answer["class_probabilities"], expected, atol=1e-5)
+    body = {
+        "signature_name": "classify_bytes",
+        "instances": [{"image_bytes": {"b64": base64.b64encode(content).decode()}}],
+    }
+    url = f"http://{rest}/v1/models/digits/labels/stable:predict"
+    (row,) = requests.post(url, json=body, timeout=30).json()["predictions"]
+    np.testing.assert_allclose([row["class_probabilities"]], expected, atol=1e-5)
 
 
 IMAGE = np.zeros((2, 12, 12, 1), np.uint8)

@@ -160,9 +160,9 @@ def named(name: str, shape: tuple[int, ...]) -> Views:
     """The views of that name for normalised examples of that shape.
 
     Args:
-        name: `digits`: affine changes, and of colour where there is some. `photos`: smaller ones,
-            mirror images, and a square cut out. `auto`: `photos` for colour images, `digits` for
-            grey ones.
+        name: `digits`: affine changes; of colour images also changes of colour, and a small square
+            cut out. `photos`: smaller affine changes, mirror images, and a larger square. `auto`:
+            `photos` for colour images, `digits` for grey ones.
         shape: (height, width, channels), or (features,), whose views are `Jitter`.
 
     Raises:
@@ -174,7 +174,7 @@ def named(name: str, shape: tuple[int, ...]) -> Views:
     if name == "auto":
         name = "photos" if color else "digits"
     if name == "digits":
-        return Chain((Affine(), *color)) if color else Affine()
+        return Chain((Affine(), *color, Cutout(0.3))) if color else Affine()
     if name == "photos":
         small = Affine(rotation=0.1, shear=0.1, scale=0.2, shift=0.1)
         return Chain((Flip(), small, *color, Cutout()))

@@ -99,7 +99,7 @@ def temporary(model: autoencoder.Autoencoder) -> Iterator[pathlib.Path]:
     """The path of a SavedModel in a temporary folder, which goes at the end."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model"
-        _write(model, path, empty_batches=False)
+        _write(model, path, converted=True)
         yield path
 
 
@@ -154,13 +154,13 @@ def _publish(unfinished: pathlib.Path, base_path: pathlib.Path) -> pathlib.Path:
 
 
 def _write(
-    model: autoencoder.Autoencoder, path: pathlib.Path, empty_batches: bool = True
+    model: autoencoder.Autoencoder, path: pathlib.Path, converted: bool = False
 ) -> dict[str, dict]:
     """Writes the SavedModel; returns the inputs and outputs of each signature, for the card."""
     archive = keras.export.ExportArchive()
     for network in (model.averaged_encoder, model.averaged_decoder):
         archive.track(network)
-    signatures = signatures_lib.of(model, empty_batches=empty_batches)
+    signatures = signatures_lib.of(model, converted=converted)
     functions = {
         name: archive.add_endpoint(name, signature.function, signature.inputs)
         for name, signature in signatures.items()

@@ -149,9 +149,15 @@ def write_warm_up(
             request.model_spec.name = name
             request.model_spec.signature_name = key
             for spec in signature.inputs:
-                zeros = np.zeros((1, *spec.shape[1:]), spec.dtype.as_numpy_dtype)
-                request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(zeros))
+                request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(_zeros(spec)))
             writer.write(log.SerializeToString())
+
+
+def _zeros(spec: tf.TensorSpec) -> np.ndarray:
+    """One row of zeros; of image files one of a black pixel."""
+    if spec.dtype == tf.string:
+        return np.array([tf.io.encode_png(tf.zeros([1, 1, 1], tf.uint8)).numpy()])
+    return np.zeros((1, *spec.shape[1:]), spec.dtype.as_numpy_dtype)
 
 
 def _read(base: pathlib.Path) -> model_server_config_pb2.ModelServerConfig:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_aae.deployment import image_bytes
 from keras_aae.models import autoencoder
 from keras_aae.models import batches
 
@@ -21,22 +22,24 @@ class Signature(NamedTuple):
     inputs: list[tf.TensorSpec]
 
 
-def of(model: autoencoder.Autoencoder, *, empty_batches: bool = True) -> dict[str, Signature]:
+def of(model: autoencoder.Autoencoder, *, converted: bool = False) -> dict[str, Signature]:
     """The signatures of a model by name.
 
     There are `encode`, `decode`, `reconstruct` and `generate`; `transfer` where there is a discrete
     latent variable; `classify` or `cluster` where that is predicted. Each that takes uint8 images
-    has a twin `<name>_float` for float32 in [0, 1].
+    has a twin `<name>_float` for float32 in [0, 1]; the `default` one has a twin `<name>_bytes` for
+    image files, where images are grey or in three colours.
 
     Args:
         model: The model.
-        empty_batches: Whether they take batches of any size, also 0. Converters to other formats
-            can't convert the branch that an empty batch needs.
+        converted: Whether they are for a converter to another format. That has neither the branch
+            which an empty batch needs nor decoders of image files.
 
     Returns:
-        Functions whose inputs and outputs are tensors [B, ...] by name: examples as raw data has
-        them, `seed` int64 [B], `label` or `cluster` int32 [B], the parts of a code float32 [B,
-        size], and images float32 [B, H, W, C] in [0, 1], or features.
+        Functions whose inputs and outputs are tensors [B, ...] by name, where B may be 0: examples
+        as raw data has them, `image_bytes` string [B], `seed` int64 [B], `label` or `cluster` int32
+        [B], the parts of a code float32 [B, size], and images float32 [B, H, W, C] in [0, 1], or
+        features.
     """
     spec = model.example_spec
     signatures = _for_examples(model, spec)
@@ -47,12 +50,23 @@ def of(model: autoencoder.Autoencoder, *, empty_batches: bool = True) -> dict[st
             for name, signature in _for_examples(model, floats).items()
             if floats in signature.inputs
         }
-    if not empty_batches:
+    if converted:
         return signatures
-    return {
+    signatures = {
         name: Signature(batches.never_empty(function), inputs)
         for name, (function, inputs) in signatures.items()
     }
+    if spec.dtype == tf.uint8 and spec.shape[-1] in (1, 3):
+        signatures[f"{default(model)}_bytes"] = _of_files(model, signatures[default(model)])
+    return signatures
+
+
+def _of_files(model: autoencoder.Autoencoder, signature: Signature) -> Signature:
+    """The signature of images for image files."""
+    return Signature(
+        lambda contents: signature.function(image_bytes.decode(contents, model.example_shape)),
+        [tf.TensorSpec([None], tf.string, name=image_bytes.NAME)],
+    )
 
 
 def default(model: autoencoder.Autoencoder) -> str:

@@ -1,0 +1,68 @@
+"""Image files decoded in a graph, against the reader of data sets."""
+
+import io
+
+import numpy as np
+from PIL import Image
+import pytest
+import tensorflow as tf
+
+from keras_aae import image_files
+from keras_aae.deployment import image_bytes
+
+PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)).resize(
+    (70, 50), Image.Resampling.BICUBIC
+)
+
+
+def encoded(picture, ending, **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, ending, **options)
+    return buffer.getvalue()
+
+
+def veiled():
+    """A picture that fades from left to right."""
+    picture = PHOTO.copy()
+    picture.putalpha(Image.linear_gradient("L").rotate(90).resize(PHOTO.size))
+    return picture
+
+
+FILES = {
+    "png": encoded(PHOTO, "PNG"),
+    "grey": encoded(PHOTO.convert("L"), "PNG"),
+    "1 bit": encoded(PHOTO.convert("1"), "PNG"),
+    "2 bits": encoded(PHOTO.quantize(4), "PNG"),
+    "palette": encoded(PHOTO.quantize(200), "PNG"),
+    "a colour transparent": encoded(PHOTO.quantize(4), "PNG", transparency=1),
+    "alpha": encoded(veiled(), "PNG"),
+    "gif": encoded(PHOTO, "GIF"),
+    "animated": encoded(PHOTO, "GIF", save_all=True, append_images=[PHOTO.rotate(90)]),
+    "webp": encoded(PHOTO, "WEBP", lossless=True),
+    "bmp": encoded(PHOTO, "BMP"),
+    "jpeg": encoded(PHOTO, "JPEG"),
+    "grey jpeg": encoded(PHOTO.convert("L"), "JPEG"),
+}
+
+
+@pytest.mark.parametrize("shape", [(50, 70, 3), (28, 28, 1), (100, 80, 3)])
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_read_as_data_sets_read_it(tmp_path, name, shape):
+    (tmp_path / "picture").write_bytes(FILES[name])
+    expected = image_files.read_as(tmp_path / "picture", shape)
+    decoded = image_bytes.decode(tf.constant([FILES[name]]), shape).numpy()
+    assert decoded.dtype == np.uint8
+    # Decoders of JPEG differ in how they round.
+    np.testing.assert_allclose(decoded, expected, atol=5 if "jpeg" in name else 1)
+
+
+def test_files_of_any_size_and_number_make_one_batch():
+    small = encoded(PHOTO.resize((9, 3)), "PNG")
+    assert image_bytes.decode(tf.constant([small, FILES["jpeg"]]), (8, 6, 3)).shape == (2, 8, 6, 3)
+    assert image_bytes.decode(tf.constant([], tf.string), (8, 6, 3)).shape == (0, 8, 6, 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", FILES["png"][:60], FILES["jpeg"][:200]])
+def test_what_is_no_image_is_an_invalid_argument(content):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        image_bytes.decode(tf.constant([content]), (8, 6, 3))
