@@ -17,7 +17,7 @@ from keras_aae import fields
 from keras_aae import models
 from keras_aae.models import defaults
 
-ON_A_RUN = ("evaluate", "export", "convert")  # Modes that go on with a finished run.
+ON_A_RUN = ("evaluate", "export", "convert", "suggest")  # Modes that go on with a finished run.
 MODES = ("train", *ON_A_RUN, "compare", "table", "promote", "versions")
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 LABELS_PER_CLASS = 10  # Where a model learns from few labels and --labels doesn't say how many.
@@ -59,7 +59,8 @@ class Config:
         "train",
         "What to do. train: train, evaluate, draw the figures, export and report, going on from "
         "the last checkpoint where there is one. evaluate, export: that part again, for the run in "
-        "--run_dir. convert: make .tflite files of its model, for the edge. compare: draw the "
+        "--run_dir. convert: make .tflite files of its model, for the edge. suggest: list the "
+        "unlabelled training examples whose label would help most. compare: draw the "
         "finished runs in --runs side by side on one page. table: print the numbers of the runs in "
         "--runs, or of studies with --seeds, as Markdown. promote: have TF Serving give --version "
         "of --name in --export_dir the label stable. versions: list the exported versions.",
@@ -376,6 +377,11 @@ class Config:
                 f"--labels={self.labels}: --model={self.model} learns from none. Expected: 0"
             )
         self._check_views()
+        if self.mode == "suggest" and "agreement_weight" in unused(self.model):
+            raise errors.UserError(
+                "--mode=suggest: expected a model whose encoder gives classes or clusters. "
+                f"Received: --model={self.model}"
+            )
         for field in dataclasses.fields(self):
             if field.name in unused(self.model) and getattr(self, field.name) != field.default:
                 raise errors.UserError(not_used(field.name, getattr(self, field.name), self.model))

@@ -24,6 +24,7 @@ from keras_aae.data import splits
 from keras_aae.deployment import conversion
 from keras_aae.deployment import export
 from keras_aae.deployment import model_base
+from keras_aae.evaluation import suggestion
 from keras_aae.models import autoencoder
 from keras_aae.models import observation
 from keras_aae.reporting import comparison
@@ -38,6 +39,7 @@ from keras_aae.training import run_directory
 from keras_aae.training import runtime as runtime_lib
 
 _ROLLBACKS = 10  # At the most: then the learning rate is a thousandth.
+_SUGGESTED = 100  # Examples to label, the most useful first.
 _STEPS = [30_000, 600_000]  # Steps at which the paper's schedule divides the rate by ten.
 
 
@@ -62,6 +64,7 @@ def run(config: config_lib.Config) -> dict:
             "evaluate": _evaluate_again,
             "export": _export_again,
             "convert": _convert,
+            "suggest": _suggest,
             "compare": _compare,
             "table": _table,
             "promote": _versions,
@@ -267,13 +270,28 @@ def _convert(config: config_lib.Config) -> dict:
     return results
 
 
+def _suggest(config: config_lib.Config) -> dict:
+    """Lists the unlabelled training examples to label next; needs the data set."""
+    dataset = load_data(config)
+    with _finished_run(config, dataset) as (directory, model, results):
+        suggestions = suggestion.suggest(model, dataset.train, _SUGGESTED)
+        directory.write("suggestions.csv", suggestions.to_csv(dataset.origins))
+        if len(model.example_shape) == 3:
+            picture = gallery.suggestions(dataset.train, suggestions)
+            directory.write("figures/suggestions.png", figures.png(picture))
+        _report(config, results, directory)
+    print(f"suggestions {directory.path / 'suggestions.csv'}")
+    results_lib.show(results, directory)
+    return results
+
+
 @contextlib.contextmanager
 def _finished_run(
-    config: config_lib.Config,
+    config: config_lib.Config, dataset: data.Dataset | None = None
 ) -> Iterator[tuple[run_directory.RunDirectory, autoencoder.Autoencoder, dict]]:
     """A finished run, held for this process: its directory, its model and its results."""
     directory = run_directory.RunDirectory(config.run_dir)
-    with _at_work(config, directory):
+    with _at_work(config, directory, dataset):
         model, results = directory.load_model(), directory.read_results()
         if results is None:
             raise errors.UserError(

@@ -136,7 +136,7 @@ def main(config: config_lib.Config) -> int:
     _check_directory(config)
     cluster.find(config)
     with errors.importing_tensorflow():
-        if config.mode in ("train", "evaluate"):
+        if config.mode in ("train", "evaluate", "suggest"):
             sources.check(config.dataset, config.data_dir, config.image_size, config.on_bad_image)
         # This imports TensorFlow, which takes seconds: only once the flags are right and the data
         # is there.

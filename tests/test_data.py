@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_aae import data
 from keras_aae import errors
+from keras_aae.data import sources
 from keras_aae.data import splits
 
 
@@ -101,6 +102,16 @@ def test_labels_come_only_with_the_labelled_part():
     for batch in batches.batches().take(4):
         assert batch["y"].numpy().tolist() == [-1] * 5
         assert batch["labelled"]["y"].numpy().tolist() == indices(batch["labelled"])
+
+
+@pytest.mark.parametrize("files", [(), tuple(f"train/{number}.png" for number in range(30))])
+def test_each_training_example_knows_where_it_comes_from(files):
+    x, y = bars(30)
+    x[:, 0, 0, 0] = np.arange(30)
+    raw = sources.Raw(x, y, x[:0], y[:0], ("a", "b", "c"), files)
+    train, origins = (splits.split(raw, labels=3)[index] for index in (0, 4))
+    places = train.x[:, 0, 0, 0].tolist()
+    assert origins == [files[place] if files else place for place in places]
 
 
 def test_a_batch_may_be_all_labelled():

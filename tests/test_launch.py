@@ -25,6 +25,7 @@ import tensorflow as tf
 
 import keras_aae
 from keras_aae import config as config_lib
+from keras_aae import data as data_lib
 from keras_aae import experiment
 from keras_aae import files
 from keras_aae import flagfiles
@@ -494,6 +495,19 @@ def test_a_finished_run_needs_neither_its_data_nor_its_place(
     assert page.count("data:image/png;base64,") == len(
         list((tmp_path / "moved/run/figures").glob("*.png"))
     )
+
+
+def test_a_run_suggests_what_to_label_next(finished, tmp_path, bars_npz, capsys):
+    shutil.copytree(finished / "run", tmp_path / "run")
+    run_here("--mode=suggest", f"--run_dir={tmp_path}/run", f"--dataset={bars_npz}")
+    assert f"suggestions {tmp_path}/run/suggestions.csv" in capsys.readouterr().out
+    header, *rows = (tmp_path / "run/suggestions.csv").read_text().splitlines()
+    assert header == "example,predicted,confidence,distance"
+    train = data_lib.load(str(bars_npz), labels=30).train
+    assert len(rows) == min(100, int((train.y < 0).sum()))
+    assert len({row.split(",")[0] for row in rows}) == len(rows)
+    assert (tmp_path / "run/figures/suggestions.png").exists()
+    assert "<h2>Suggestions</h2>" in (tmp_path / "run/report.html").read_text()
 
 
 def test_load_gives_the_model_of_a_run_to_go_on_with(finished, bars_npz):

@@ -257,6 +257,7 @@ def test_an_image_folder(folder):
     assert raw.y_train.tolist() == [0, 0, 0, 1, 1, 1]
     assert raw.y_test.tolist() == [0, 1]
     assert raw.classes == ("class0", "class1")
+    assert raw.files[::5] == ("train/class0/0.png", "train/class1/5.png")
     np.testing.assert_array_equal(raw.x_train[0], bars(8, classes=2)[0][0])
 
 

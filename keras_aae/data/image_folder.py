@@ -34,7 +34,7 @@ def read(
     max_memory: float | None = None,
     image_size: int | None = None,
     on_bad_image: str = "fail",
-) -> tuple[rows.Examples, np.ndarray, rows.Examples, np.ndarray, tuple[str, ...]]:
+) -> tuple[rows.Examples, np.ndarray, rows.Examples, np.ndarray, tuple[str, ...], tuple[str, ...]]:
     """Reads a folder with train/<class>/, perhaps test/<class>/, of images.
 
     Images right in train/ have no label. Folders within that of a class count as part of it. What
@@ -71,7 +71,8 @@ def read(
     shape = _common_shape(path, described, image_size)
     in_memory = len(described) * math.prod(shape) <= memory.allowed(max_memory)
     (x_train, y_train), (x_test, y_test) = (_read(each, shape, in_memory) for each in (train, test))
-    return x_train, y_train, x_test, y_test, classes
+    names = tuple(file.relative_to(path).as_posix() for file, _ in train)
+    return x_train, y_train, x_test, y_test, classes, names
 
 
 def _read(

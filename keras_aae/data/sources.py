@@ -39,6 +39,7 @@ class Raw(NamedTuple):
         x_test: Like x_train; may be empty.
         y_test: Like y_train.
         classes: The name of each class.
+        files: The path of each training image within its folder; empty for other data sets.
     """
 
     x_train: rows.Examples
@@ -46,6 +47,7 @@ class Raw(NamedTuple):
     x_test: rows.Examples
     y_test: np.ndarray
     classes: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
 
 def read(

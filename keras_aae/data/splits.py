@@ -62,12 +62,15 @@ class Dataset(NamedTuple):
         validation: Held out of the training examples, with their labels.
         test: The test examples; may be empty.
         classes: The name of each class.
+        origins: Where each training example comes from: its path in the folder that was read, or
+            its place among the training examples there; empty where it isn't known.
     """
 
     train: Split
     validation: Split
     test: Split
     classes: tuple[str, ...]
+    origins: Sequence[str | int] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -194,6 +197,7 @@ def split(raw: sources.Raw, *, labels: int = -1, validation: float = 0.1, seed: 
         validation=everything.take(held_out),
         test=Split(raw.x_test, raw.y_test),
         classes=raw.classes,
+        origins=np.array(raw.files or range(len(held_out)))[~held_out].tolist(),
     )
 
 

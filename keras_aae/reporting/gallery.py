@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras_aae import data
 from keras_aae import evaluation
 from keras_aae.data import images as images_lib
+from keras_aae.evaluation import suggestion
 from keras_aae.models import autoencoder
 from keras_aae.reporting import figures
 
@@ -22,6 +23,7 @@ _ROWS, _COLUMNS = 8, 12  # Of samples.
 _STYLES = 10
 _MEMBERS = 10  # Of each cluster.
 _MISTAKES = 24
+_SUGGESTED = 40
 _COMPARED = 256 << 20  # Bytes of training images, as float32, that samples are compared with.
 _CODES = 5000  # Codes, and samples of the prior, in a figure at the most.
 _VIEWS = 3  # Of each image.
@@ -59,6 +61,15 @@ def draw(
     if rows:
         drawn["learning_curves"] = figures.learning_curves(rows)
     return drawn
+
+
+def suggestions(train: data.Split, found: suggestion.Suggestions) -> figure.Figure:
+    """The training images to label next, at most 40, with what the model takes each for."""
+    images = train.take(found.places[:_SUGGESTED]).array()
+    captions = [
+        f"{name} {share:.0%}" for name, share in zip(found.predicted, found.confidence, strict=True)
+    ]
+    return figures.captioned_images(images, captions[:_SUGGESTED])
 
 
 def _images(

@@ -39,6 +39,10 @@ CAPTIONS = {  # Of each figure that the report shows, in this order.
     "worst_mistakes": "The held-out images whose predicted class is not their label, those first "
     "where the model gives its prediction the highest probability, at most 24. Above each: the "
     "prediction, then the label, which may itself be wrong.",
+    "suggestions": "Unlabelled training images whose label would help most, the first of those in "
+    "suggestions.csv: each is as far as can be, between features of the encoder, from all that are "
+    "labelled and from those before it. Above each what the model takes it for, and how sure it "
+    "is; it may well be wrong.",
     "clusters": "Each row is a cluster, named after the most frequent label of the held-out "
     "images in it (its number alone where it has none). First the cluster decoded with the style "
     "0, then held-out images in it.",

@@ -1,0 +1,117 @@
+"""Which unlabelled examples to label next."""
+
+from collections.abc import Sequence
+import csv
+import io
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from sklearn import metrics
+import tensorflow as tf
+
+from keras_aae import data
+from keras_aae import errors
+from keras_aae.models import autoencoder
+from keras_aae.models import batches
+
+_CANDIDATES = 10_000  # Unlabelled examples that are compared, at the most.
+
+
+class Suggestions(NamedTuple):
+    """Examples to label, those first that are unlike all that are labelled.
+
+    Attributes:
+        places: Where they stand among the training examples, int [K].
+        predicted: The name of the class, or the number of the cluster, that the model takes each
+            for.
+        confidence: The probability of that, float [K].
+        distance: From the nearest example that is labelled or stands before it, float [K]: between
+            features of the encoder, each divided by its standard deviation.
+    """
+
+    places: np.ndarray
+    predicted: list[str]
+    confidence: np.ndarray
+    distance: np.ndarray
+
+    def to_csv(self, origins: Sequence[str | int]) -> str:
+        """A table of them, with what each example is called: `data.Dataset.origins`."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["example", "predicted", "confidence", "distance"])
+        for place, name, share, distance in zip(*self, strict=True):
+            writer.writerow([origins[place], name, f"{share:.4f}", f"{distance:.2f}"])
+        return text.getvalue()
+
+
+def suggest(model: autoencoder.Autoencoder, train: data.Split, count: int) -> Suggestions:
+    """The unlabelled examples that are farthest from all labelled ones.
+
+    A model is sure of whole groups of examples that no labelled one is like, and may be wrong
+    about all of them, so that its confidence doesn't find them. The distance between features of
+    the encoder's last hidden layer does: greedy k-centres, as in Sener and Savarese, arXiv
+    1708.00489. Each suggestion is the example farthest from what is labelled or suggested before
+    it. Of many unlabelled examples 10,000 are compared, evenly spaced.
+
+    Args:
+        model: The trained model, which predicts classes or clusters by its encoder.
+        train: The training examples, with the labels that are known.
+        count: How many are wanted, at least 1; where fewer are unlabelled, all of those come.
+
+    Raises:
+        UserError: all training examples are labelled.
+    """
+    known = np.flatnonzero(train.y != data.UNLABELLED)
+    unlabelled = np.flatnonzero(train.y == data.UNLABELLED)
+    if not len(unlabelled):
+        raise errors.UserError("--mode=suggest: all training examples have their label")
+    compared = min(_CANDIDATES, len(unlabelled))
+    places = unlabelled[np.arange(compared) * len(unlabelled) // compared]
+    features = _features(model, train.take(np.concatenate([known, places])))
+    labelled, candidates = np.split(features, [len(known)])
+    chosen, distances = _farthest_first(candidates, labelled, min(count, len(places)))
+    answer = model.classify(train.take(places[chosen]).array())
+    probabilities = answer[f"{model.prediction}_probabilities"].numpy()
+    names = model.class_names if model.prediction == "class" else ()
+    predicted = [names[guess] if names else str(guess) for guess in probabilities.argmax(axis=1)]
+    return Suggestions(places[chosen], predicted, probabilities.max(axis=1), distances)
+
+
+def _features(model: autoencoder.Autoencoder, split: data.Split) -> np.ndarray:
+    """The last hidden layer of the encoder for examples, standardised, float32 [N, size]."""
+    assert model.categorical
+    encoder = model.averaged_encoder
+    hidden = keras.Model(encoder.inputs, encoder.get_layer(model.categorical.logits).input)
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def compute(x: tf.Tensor) -> tf.Tensor:
+        noise = [tf.zeros([tf.shape(x)[0], each.shape[-1]]) for each in encoder.inputs[1:]]
+        return hidden([model.normalize(x), *noise], training=False)
+
+    values = batches.in_parts(batches.never_empty(compute), tf.identity, split.array()).numpy()
+    deviation = values.std(axis=0)
+    return (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+
+
+def _farthest_first(
+    candidates: np.ndarray, centres: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The indices of the candidates that greedy k-centres takes, and the distance of each then.
+
+    Without centres the first is the candidate nearest to the mean.
+    """
+    if not len(centres):
+        centres = candidates.mean(axis=0, keepdims=True)
+        start = metrics.pairwise_distances_argmin_min(centres, candidates)[0]
+        centres = candidates[start]
+    _, distances = metrics.pairwise_distances_argmin_min(candidates, centres)
+    chosen, reached = [], []
+    for _ in range(count):
+        index = int(distances.argmax())
+        chosen.append(index)
+        reached.append(distances[index])
+        to_new = np.linalg.norm(candidates - candidates[index], axis=1)
+        distances = np.minimum(distances, to_new)
+        distances[index] = -1  # Not again, though others may be at no distance, too.
+    return np.array(chosen, int), np.array(reached)
