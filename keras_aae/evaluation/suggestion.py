@@ -12,10 +12,11 @@ import tensorflow as tf
 
 from keras_aae import data
 from keras_aae import errors
+from keras_aae.data import rows
 from keras_aae.models import autoencoder
 from keras_aae.models import batches
 
-_CANDIDATES = 10_000  # Unlabelled examples that are compared, at the most.
+_COMPARED = 10_000  # Labelled examples, and unlabelled ones, at the most.
 
 
 class Suggestions(NamedTuple):
@@ -52,7 +53,7 @@ def suggest(model: autoencoder.Autoencoder, train: data.Split, count: int) -> Su
     about all of them, so that its confidence doesn't find them. The distance between features of
     the encoder's last hidden layer does: greedy k-centres, as in Sener and Savarese, arXiv
     1708.00489. Each suggestion is the example farthest from what is labelled or suggested before
-    it. Of many unlabelled examples 10,000 are compared, evenly spaced.
+    it. Of many examples 10,000 labelled and 10,000 unlabelled ones are compared, evenly spaced.
 
     Args:
         model: The trained model, which predicts classes or clusters by its encoder.
@@ -62,12 +63,10 @@ def suggest(model: autoencoder.Autoencoder, train: data.Split, count: int) -> Su
     Raises:
         UserError: all training examples are labelled.
     """
-    known = np.flatnonzero(train.y != data.UNLABELLED)
-    unlabelled = np.flatnonzero(train.y == data.UNLABELLED)
-    if not len(unlabelled):
+    known = _spread(train.y != data.UNLABELLED)
+    places = _spread(train.y == data.UNLABELLED)
+    if not len(places):
         raise errors.UserError("--mode=suggest: all training examples have their label")
-    compared = min(_CANDIDATES, len(unlabelled))
-    places = unlabelled[np.arange(compared) * len(unlabelled) // compared]
     features = _features(model, train.take(np.concatenate([known, places])))
     labelled, candidates = np.split(features, [len(known)])
     chosen, distances = _farthest_first(candidates, labelled, min(count, len(places)))
@@ -76,6 +75,13 @@ def suggest(model: autoencoder.Autoencoder, train: data.Split, count: int) -> Su
     names = model.class_names if model.prediction == "class" else ()
     predicted = [names[guess] if names else str(guess) for guess in probabilities.argmax(axis=1)]
     return Suggestions(places[chosen], predicted, probabilities.max(axis=1), distances)
+
+
+def _spread(mask: np.ndarray) -> np.ndarray:
+    """The places under a mask, or 10,000 from all over them."""
+    places = np.flatnonzero(mask)
+    shown = min(_COMPARED, len(places))
+    return places[np.arange(shown) * len(places) // max(shown, 1)]
 
 
 def _features(model: autoencoder.Autoencoder, split: data.Split) -> np.ndarray:
@@ -89,7 +95,8 @@ def _features(model: autoencoder.Autoencoder, split: data.Split) -> np.ndarray:
         noise = [tf.zeros([tf.shape(x)[0], each.shape[-1]]) for each in encoder.inputs[1:]]
         return hidden([model.normalize(x), *noise], training=False)
 
-    values = batches.in_parts(batches.never_empty(compute), tf.identity, split.array()).numpy()
+    parts = [batches.in_parts(compute, tf.identity, part) for part in rows.chunks(split.x)]
+    values = np.concatenate([part.numpy() for part in parts])
     deviation = values.std(axis=0)
     return (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
 
