@@ -47,7 +47,7 @@ def ten_bars(tmp_path_factory):
 
 
 @pytest.mark.parametrize("model", SHARED)
-def test_variants_run_with_the_settings_of_its_flagfile(
+def test_variants_run_with_the_settings_of_their_flagfiles(
     model, ten_bars, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)

@@ -145,9 +145,10 @@ def test_a_model_with_agreement_trains_on_a_view_of_each_example_besides(name):
     assert views.count == 4
     np.testing.assert_array_equal(views.x[:4], x)
     assert not np.allclose(views.x[4:], x, atol=0.01)
-    alone = make(name, agreement_weight=0.0)
-    assert alone.with_views(batch) is batch
-    assert "agreement" not in {each.name for each in alone.phases}
+    for without in ({"agreement_weight": 0.0}, {"views": "none"}, {"views": None}):
+        alone = make(name, **without)
+        assert alone.with_views(batch) is batch
+        assert "agreement" not in {each.name for each in alone.phases}
 
 
 def test_the_views_of_a_feature_vector_differ_by_noise_of_its_own_scale():

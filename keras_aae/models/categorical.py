@@ -34,8 +34,8 @@ class CategoricalAAE(autoencoder.Autoencoder):
         agreement_weight: Weight of the agreement. With 0 there are no views, and `views` is
             ignored.
         views: Random changes of an example that keep its class: the name of some, see
-            `augmentation.named`, or a function, see `autoencoder.Autoencoder`. `none`: there is no
-            agreement.
+            `augmentation.named`, or a function, see `autoencoder.Autoencoder`. `none` or None:
+            there is no agreement.
         style_size: As in `aae.AdversarialAutoencoder`, like all that follow.
         prior: See there.
         posterior: See there.
@@ -53,7 +53,7 @@ class CategoricalAAE(autoencoder.Autoencoder):
         *,
         style_adversary: str = defaults.STYLE_ADVERSARY,
         agreement_weight: float = defaults.AGREEMENT_WEIGHT,
-        views: str | augmentation.Views = "auto",
+        views: str | augmentation.Views | None = "auto",
         style_size: int = defaults.STYLE_SIZE,
         prior: str | tfd.Distribution = defaults.PRIOR,
         posterior: str = defaults.POSTERIOR,
@@ -68,7 +68,7 @@ class CategoricalAAE(autoencoder.Autoencoder):
         of_style = settings | {"context": adversaries.style_context(style_adversary, y)}
         agreement: Sequence[phases.Phase] = ()
         made = None
-        if agreement_weight and views != "none":
+        if agreement_weight and views not in (None, "none"):
             agreement = (phases.Agreement(y, agreement_weight),)
             made = augmentation.named(views, input_shape) if isinstance(views, str) else views
         super().__init__(
