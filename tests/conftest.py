@@ -40,12 +40,6 @@ PROPERTY = hypothesis.settings(
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
-# Variants that between them take every path of what all variants share: with adversaries and
-# without, with the label in the decoder, classes, clusters and a representation. What a variant
-# states itself, and what users rely on of each, is tested of all of them: `models.NAMES`.
-SHARED = ("vae", "supervised", "semisup", "dimreduce_unsup")
-
-
 def bars(count, seed=0, classes=3, side=12):
     """uint8 images [count, side, side, 1] of a bright bar whose height gives the class; labels."""
     generator = np.random.default_rng(seed)

@@ -89,7 +89,7 @@ def test_a_file_takes_any_batch(semisup):
             np.testing.assert_allclose(code[part], value, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["supervised", "dimreduce_unsup"])
+@pytest.mark.parametrize("name", ["supervised", "dimreduce_unsup", "label_informed"])
 def test_other_variants_convert_too(name, tmp_path):
     model, rows = convert(name, tmp_path, ["float32"])
     predicted = {None: set(), "class": {"classify"}, "cluster": {"cluster"}}[model.prediction]

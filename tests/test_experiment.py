@@ -2,7 +2,6 @@
 
 import os
 
-from conftest import SHARED
 from conftest import bars
 from conftest import config_of
 import numpy as np
@@ -46,8 +45,8 @@ def ten_bars(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("model", SHARED)
-def test_variants_run_with_the_settings_of_their_flagfiles(
+@pytest.mark.parametrize("model", models.NAMES)
+def test_every_variant_runs_with_the_settings_of_its_flagfile(
     model, ten_bars, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)

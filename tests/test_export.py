@@ -42,7 +42,7 @@ def exported(request, tmp_path_factory):
     return load(model, tmp_path_factory.mktemp("models") / request.param)
 
 
-@pytest.fixture(scope="module", params=["semisup", "dimreduce_unsup"])
+@pytest.fixture(scope="module", params=models.NAMES)
 def default(request, tmp_path_factory):
     """A model of digits with its default networks, and its loaded export."""
     model = models.get(request.param)((28, 28, 1), seed=0)

@@ -14,7 +14,7 @@ from keras_aae import models
 from keras_aae.deployment import export
 
 
-@pytest.fixture(scope="module", params=["supervised", "clustering"])
+@pytest.fixture(scope="module", params=["vae", "supervised", "semisup", "clustering"])
 def exported(request, tmp_path_factory):
     """The folder of a model's export, with its default networks, and its signatures in Python."""
     model = models.get(request.param)((28, 28, 1), seed=0)

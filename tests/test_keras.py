@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 from conftest import ROOT
-from conftest import SHARED
 from conftest import bars
 import keras
 import numpy as np
@@ -26,7 +25,6 @@ from keras_aae.models import networks
 from keras_aae.models import priors
 
 every_model = pytest.mark.parametrize("name", models.NAMES)
-each_of_shared = pytest.mark.parametrize("name", SHARED)
 every_rule = pytest.mark.parametrize("rule", ["joint", "sequential"])
 
 
@@ -150,7 +148,7 @@ def test_xla_is_honoured_where_it_can_be_and_else_refused():
         compiled("semisup", compile_settings={"jit_compile": True})
 
 
-@each_of_shared
+@every_model
 @pytest.mark.parametrize(
     ("policy", "rule"), [("mixed_bfloat16", "joint"), ("mixed_float16", "sequential")]
 )
@@ -188,7 +186,7 @@ def test_the_shipped_networks_compute_in_the_policys_dtype_and_end_in_float32(ne
 # Fitting and evaluating
 
 
-@each_of_shared
+@every_model
 def test_fit_takes_arrays_whose_batches_dont_divide_and_evaluate_measures(name):
     x, y = bars(26)
     model = compiled(name, keras.optimizers.Adam(1e-2))
@@ -317,8 +315,7 @@ def state(model):
 
 
 @pytest.mark.parametrize(
-    ("name", "rule"),
-    [*((name, "joint") for name in (*SHARED, "label_informed")), ("semisup", "sequential")],
+    ("name", "rule"), [*((name, "joint") for name in models.NAMES), ("semisup", "sequential")]
 )
 def test_a_saved_model_comes_back_and_trains_on_as_if_nothing_had_been(name, rule, tmp_path):
     settings = {"update_rule": rule, "class_names": ("a", "b", "c")}

@@ -526,6 +526,14 @@ def test_load_gives_the_model_of_a_run_to_go_on_with(finished, bars_npz):
         keras_aae.load(OLD_RUN)
 
 
+def test_long_executions_change_nothing_but_the_speed(finished, tmp_path, bars_npz):
+    arguments = [f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *LONGER]
+    done = launch(*arguments, "--steps_per_execution=2", "--strategy=single", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert_complete(tmp_path)
+    assert results(tmp_path)["test"] == results(finished)["test"]
+
+
 def test_mirrored_devices_take_the_steps_of_one(tmp_path, bars_npz):
     """With SGD: a mirrored step is compiled in another way, and Adam makes more of its rounding."""
     found = {}

@@ -2,7 +2,6 @@
 
 import random
 
-from conftest import SHARED
 from conftest import bars
 import keras
 import numpy as np
@@ -95,7 +94,6 @@ def train(model, steps=1, count=8):
 
 
 every_model = pytest.mark.parametrize("name", models.NAMES)
-each_of_shared = pytest.mark.parametrize("name", SHARED)
 every_rule = pytest.mark.parametrize("rule", ["joint", "sequential"])
 
 
@@ -121,7 +119,7 @@ def test_a_phase_alone_changes_only_its_own_networks(name):
     assert trained == {id(network) for network in networks_of(model)}
 
 
-@each_of_shared
+@every_model
 def test_training_is_repeatable_from_the_seed(name):
     runs = []
     for seed in (1, 1, 2):
@@ -133,10 +131,8 @@ def test_training_is_repeatable_from_the_seed(name):
     assert not np.array_equal(runs[0], runs[2])
 
 
-@pytest.mark.parametrize(
-    ("name", "rule"),
-    [*((name, "joint") for name in models.NAMES), *((name, "sequential") for name in SHARED)],
-)
+@every_model
+@every_rule
 def test_every_loss_is_logged_and_that_of_the_reconstruction_comes_down(name, rule):
     model = make(name, update_rule=rule, reconstruction_weight=30.0)
     model.compile(keras.optimizers.Adam(1e-2))
@@ -175,7 +171,7 @@ def test_no_examples_get_empty_answers_from_convolutions_too():
         model.encode(x.astype(np.int64))
 
 
-@each_of_shared
+@every_model
 def test_an_example_does_not_depend_on_the_others_in_its_batch(name):
     model = make(name)
     model.compile(keras.optimizers.Adam(1e-2), run_eagerly=True)
@@ -201,7 +197,7 @@ def test_prior_draws_and_generation_are_a_function_of_each_rows_seed(name):
     )
 
 
-@each_of_shared
+@every_model
 @pytest.mark.parametrize("posterior", ["gaussian", "universal"])
 def test_every_posterior_trains_and_infers(name, posterior):
     model = make(name, posterior=posterior)

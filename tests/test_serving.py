@@ -2,7 +2,6 @@
 
 import multiprocessing
 
-from conftest import SHARED
 from conftest import launch
 from conftest import mounted
 from google.protobuf import text_format
@@ -13,6 +12,7 @@ from tensorflow_serving.config import model_server_config_pb2
 from test_models import make
 
 from keras_aae import errors
+from keras_aae import models
 from keras_aae.deployment import export
 from keras_aae.deployment import model_base
 
@@ -141,7 +141,7 @@ def test_the_command_line_promotes_and_lists(base):
         model_base.versions(base / "gone")
 
 
-@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("name", models.NAMES)
 def test_every_warm_up_request_is_one_that_the_model_answers(name, tmp_path):
     path = export.export(make(name), tmp_path / "digits")
     loaded = tf.saved_model.load(str(path))
