@@ -86,7 +86,7 @@ def write_svhn_metadata(data_dir, count):
 def test_the_whole_path_of_svhn_on_the_mock_data_of_tfds(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_svhn_metadata(tmp_path / "tfds", 300)
-    flags = ("--flagfile=svhn.cfg", f"--data_dir={tmp_path}/tfds", "--labels=100", "--network=conv")
+    flags = ("--flagfile=svhn.cfg", f"--data_dir={tmp_path}/tfds", "--labels=100")
     config = config_of(*flags, "--validation=0.2", *BRIEF)
     with tfds.testing.mock_data(num_examples=300, data_dir=tmp_path / "tfds"):
         results = experiment.run(config)

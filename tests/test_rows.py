@@ -165,13 +165,12 @@ def test_splits_and_minibatches_do_not_know_the_difference(large):
 
 def test_a_run_from_the_disk_ends_as_one_in_memory(large, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    ends, matches = [], []
+    ends = []
     for name, how in (("memory", ()), ("disk", ("--max_memory=0.001",))):
         run = (f"--dataset={large}", f"--run_dir={name}", "--network=mlp", *SMOKE, *how)
         results = run_here(*run)
-        numbers = ("validation", "test", "style_probe", "calibration")
+        numbers = ("validation", "test", "prior_match", "style_probe", "calibration")
         figures = sorted((tmp_path / name).glob("figures/*"))
-        matches.append(results["prior_match"])
         ends.append(
             [
                 *(results[key] for key in numbers),
@@ -179,5 +178,3 @@ def test_a_run_from_the_disk_ends_as_one_in_memory(large, tmp_path, monkeypatch)
             ]
         )
     assert ends[0] == ends[1]
-    # The last digits of a distance depend on how threads share the work.
-    assert matches[0] == pytest.approx(matches[1], rel=1e-6)
