@@ -352,6 +352,16 @@ class Config:
 
     def _check_together(self) -> None:
         """Raises a UserError where settings do not go with each other."""
+        self._check_steps()
+        self._check_mode()
+        self._check_labels()
+        self._check_views()
+        for field in dataclasses.fields(self):
+            if field.name in unused(self.model) and getattr(self, field.name) != field.default:
+                raise errors.UserError(not_used(field.name, getattr(self, field.name), self.model))
+
+    def _check_steps(self) -> None:
+        """Raises a UserError where executions or evaluations don't fill those above them."""
         for name, divisor in (
             ("steps", "evaluate_every"),
             ("evaluate_every", "steps_per_execution"),
@@ -361,12 +371,23 @@ class Config:
                 raise errors.UserError(
                     f"--{name}: expected a multiple of --{divisor}={by}. Received: {value}"
                 )
+
+    def _check_mode(self) -> None:
+        """Raises a UserError where a mode lacks what it works on, or the model can't do it."""
         if self.mode in _ONLY_IN["runs"] and not self.runs:
             raise errors.UserError(f"--mode={self.mode}: expected --runs=<directory>,<directory>")
         if self.mode in ON_A_RUN and not self.run_dir:
             raise errors.UserError(
                 f"--mode={self.mode}: expected --run_dir=<the directory of a finished run>"
             )
+        if self.mode == "suggest" and "agreement_weight" in unused(self.model):
+            raise errors.UserError(
+                "--mode=suggest: expected a model whose encoder gives classes or clusters. "
+                f"Received: --model={self.model}"
+            )
+
+    def _check_labels(self) -> None:
+        """Raises a UserError where the model and the number of labels don't go together."""
         learns = models.VARIANTS[self.model].labels
         if self.labels == 0 and learns != "none":
             raise errors.UserError(
@@ -376,15 +397,6 @@ class Config:
             raise errors.UserError(
                 f"--labels={self.labels}: --model={self.model} learns from none. Expected: 0"
             )
-        self._check_views()
-        if self.mode == "suggest" and "agreement_weight" in unused(self.model):
-            raise errors.UserError(
-                "--mode=suggest: expected a model whose encoder gives classes or clusters. "
-                f"Received: --model={self.model}"
-            )
-        for field in dataclasses.fields(self):
-            if field.name in unused(self.model) and getattr(self, field.name) != field.default:
-                raise errors.UserError(not_used(field.name, getattr(self, field.name), self.model))
 
     def _check_views(self) -> None:
         """Raises a UserError where there are to be views without an agreement, or the reverse."""

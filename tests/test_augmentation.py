@@ -121,6 +121,7 @@ def test_a_chain_draws_each_change_from_a_stream_of_its_own():
         ("digits", (28, 28, 1), ["Affine"]),
         ("digits", (32, 32, 3), ["Affine", "ColorJitter", "Cutout"]),
         ("auto", (32, 32, 3), ["Flip", "Affine", "ColorJitter", "Cutout"]),
+        ("auto", (32, 32, 4), ["Flip", "Affine", "Cutout"]),
         ("photos", (28, 28, 1), ["Flip", "Affine", "Cutout"]),
         ("auto", (5,), ["Jitter"]),
     ],

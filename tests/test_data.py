@@ -111,7 +111,7 @@ def test_each_training_example_knows_where_it_comes_from(files):
     raw = sources.Raw(x, y, x[:0], y[:0], ("a", "b", "c"), files)
     train, origins = (splits.split(raw, labels=3)[index] for index in (0, 4))
     places = train.x[:, 0, 0, 0].tolist()
-    assert origins == [files[place] if files else place for place in places]
+    assert origins.tolist() == [files[place] if files else place for place in places]
 
 
 def test_a_batch_may_be_all_labelled():

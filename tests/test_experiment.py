@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from keras_aae import assembly
 from keras_aae import config as config_lib
 from keras_aae import data
 from keras_aae import errors
@@ -102,10 +103,10 @@ def test_the_whole_path_of_svhn_on_the_mock_data_of_tfds(tmp_path, monkeypatch):
 
 def test_the_papers_settings_are_those_of_its_appendix():
     config = config_of("--flagfile=semisup_paper.cfg")
-    rates = [experiment._schedule(config)(step) for step in (0, 30_000, 30_001, 600_001)]
+    rates = [assembly._schedule(config)(step) for step in (0, 30_000, 30_001, 600_001)]
     np.testing.assert_allclose(rates, [0.01, 0.01, 0.001, 0.0001], rtol=1e-6)
     dataset = data.load("mnist_5k", labels=100)
-    model = experiment.build_model(config, dataset)
+    model = assembly.build_model(config, dataset)
     # A weight under SGD is a factor on the rate: 0.1 for all but the reconstruction.
     weights = {phase.name: phase.weight for phase in model.phases}
     assert weights == {
@@ -130,7 +131,7 @@ def test_the_default_labels_are_what_the_smallest_class_has(tmp_path, smallest, 
     kept = (y != 2) | (np.cumsum(y == 2) <= smallest)
     np.savez(path, x_train=x[kept], y_train=y[kept])
     config = config_lib.Config(dataset=str(path), validation=0.2)
-    assert (experiment.load_data(config).train.y >= 0).sum() == given
+    assert (assembly.load_data(config).train.y >= 0).sum() == given
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_the_table_is_csv_whatever_names_say():
     found = suggestion.Suggestions(
         np.array([1, 0]), ["a,b", '"'], np.array([0.5, 1]), np.array([3.0, 2])
     )
-    assert found.to_csv(["train/x.png", "train/y, z.png"]).splitlines() == [
+    assert found.to_csv(np.array(["train/x.png", "train/y, z.png"])).splitlines() == [
         "example,predicted,confidence,distance",
         '"train/y, z.png","a,b",0.5000,3.00',
         'train/x.png,"""",1.0000,2.00',

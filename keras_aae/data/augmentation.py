@@ -172,7 +172,7 @@ def named(name: str, shape: tuple[int, ...]) -> Views:
         return Jitter()
     color = (ColorJitter(),) if shape[-1] == 3 else ()
     if name == "auto":
-        name = "photos" if color else "digits"
+        name = "digits" if shape[-1] == 1 else "photos"
     if name == "digits":
         return Chain((Affine(), *color, Cutout(0.3))) if color else Affine()
     if name == "photos":

@@ -70,7 +70,7 @@ class Dataset(NamedTuple):
     validation: Split
     test: Split
     classes: tuple[str, ...]
-    origins: Sequence[str | int] = ()
+    origins: np.ndarray = np.empty(0)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -197,8 +197,13 @@ def split(raw: sources.Raw, *, labels: int = -1, validation: float = 0.1, seed: 
         validation=everything.take(held_out),
         test=Split(raw.x_test, raw.y_test),
         classes=raw.classes,
-        origins=np.array(raw.files or range(len(held_out)))[~held_out].tolist(),
+        origins=_origins(raw)[~held_out],
     )
+
+
+def _origins(raw: sources.Raw) -> np.ndarray:
+    """What each training example is called, [N]: its file, or else its place."""
+    return np.array(raw.files, object) if raw.files else np.arange(len(raw.y_train))
 
 
 def _generator(seed: int, stream: str) -> np.random.Generator:

@@ -1,6 +1,5 @@
 """Which unlabelled examples to label next."""
 
-from collections.abc import Sequence
 import csv
 import io
 from typing import NamedTuple
@@ -36,7 +35,7 @@ class Suggestions(NamedTuple):
     confidence: np.ndarray
     distance: np.ndarray
 
-    def to_csv(self, origins: Sequence[str | int]) -> str:
+    def to_csv(self, origins: np.ndarray) -> str:
         """A table of them, with what each example is called: `data.Dataset.origins`."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_aae import streams
+from keras_aae.data import augmentation
 from keras_aae.models import batches
 from keras_aae.models import defaults
 from keras_aae.models import labels as labels_lib
@@ -87,7 +88,7 @@ class Autoencoder(trainer.Trainer):
         *,
         extra_phases: Sequence[phases_lib.Phase] = (),
         representation: Callable[[], keras.layers.Layer] | None = None,
-        views: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+        views: augmentation.Views | None = None,
         network: str | networks.Family = defaults.NETWORK,
         observation: observation_lib.Observation | None = None,
         update_rule: str = defaults.UPDATE_RULE,

@@ -19,7 +19,7 @@ from absl import flags
 import numpy as np
 import tensorflow as tf
 
-from keras_aae import experiment
+from keras_aae import assembly
 from keras_aae import flagfiles
 from keras_aae import launch
 from keras_aae.deployment import export
@@ -44,8 +44,8 @@ def run(name, rule, exact):
     Of a model that learns where they have to be exact, else of one that does not.
     """
     config = read_config(name, rule, *(() if exact else (FROZEN,)))
-    dataset = experiment.load_data(config)
-    model = experiment.build_model(config, dataset)
+    dataset = assembly.load_data(config)
+    model = assembly.build_model(config, dataset)
     batches = loop.minibatches(dataset, config)
     history = model.fit(batches, steps_per_epoch=1, epochs=STEPS, verbose=0).history
     with tempfile.TemporaryDirectory() as folder:
