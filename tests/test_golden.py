@@ -29,6 +29,11 @@ def test_every_flagfile_has_golden_losses_under_both_rules():
     assert all(len(v) == record.STEPS for part in parts for v in part["losses"].values())
 
 
+def test_the_flagfiles_are_those_that_the_losses_were_recorded_with():
+    kept = json.loads(record.FILE.read_text())["flags"]
+    assert kept == {path.stem: record.flags_of(path) for path in flagfiles.shipped()}
+
+
 @pytest.mark.parametrize("case", FEW)
 def test_the_first_losses_are_the_golden_ones(case):
     """To the last digit on the kind of machine that recorded them, else of a frozen model."""

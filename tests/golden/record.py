@@ -109,7 +109,16 @@ def as_text(kept):
     cases = ",\n".join(
         f"{json.dumps(key)}: {json.dumps(case)}" for key, case in sorted(kept["cases"].items())
     )
-    return f'{{"machine": {json.dumps(kept["machine"])},\n"cases": {{\n{cases}\n}}}}\n'
+    flags_ = ",\n".join(
+        f"{json.dumps(key)}: {json.dumps(each)}" for key, each in sorted(kept["flags"].items())
+    )
+    head = f'{{"machine": {json.dumps(kept["machine"])},\n"flags": {{\n{flags_}\n}},\n'
+    return f'{head}"cases": {{\n{cases}\n}}}}\n'
+
+
+def flags_of(path):
+    """The flags in a flagfile, which the losses were recorded with."""
+    return [line for line in path.read_text().splitlines() if line.startswith("--")]
 
 
 def part(exact):
@@ -118,7 +127,7 @@ def part(exact):
 
 
 def main(verb, names):
-    kept = json.loads(FILE.read_text()) if FILE.exists() else {"cases": {}}
+    kept = json.loads(FILE.read_text()) if FILE.exists() else {"flags": {}, "cases": {}}
     exact = kept.get("machine") == machine()
     if verb == "record" and names and not exact:
         sys.exit("the other flagfiles were recorded on another machine: record all of them")
@@ -133,6 +142,7 @@ def main(verb, names):
                 both = {part(each): run(path.stem, rule, each) for each in (True, False)}
                 kept["cases"][key] = both
                 kept["machine"] = machine()
+                kept["flags"][path.stem] = flags_of(path)
                 FILE.write_text(as_text(kept))
                 print(f"{key}: recorded", flush=True)
                 continue
