@@ -287,6 +287,13 @@ class Config:
     labelled_batch_size: int = _training(
         50, "Labelled images in a minibatch, for models that learn from few labels.", low=1
     )
+    propagation_steps: int = _training(
+        0,
+        "In so many steps, from the first on, labels that a graph of nearest neighbours propagates "
+        "from those given are drawn with them; must be a multiple of --evaluate_every. For data "
+        "whose neighbours are of one class, as digits are; otherwise nothing is propagated.",
+        low=0,
+    )
     optimizer: str = _training("adam", "The optimizer of every phase.", choices=("adam", "sgd"))
     learning_rate: float = _training(
         0.001, "The learning rate at the start.", brief=True, low=1e-9, high=100
@@ -362,8 +369,14 @@ class Config:
 
     def _check_steps(self) -> None:
         """Raises a UserError where executions or evaluations don't fill those above them."""
+        if self.propagation_steps > self.steps:
+            raise errors.UserError(
+                f"--propagation_steps={self.propagation_steps}: expected at most "
+                f"--steps={self.steps}"
+            )
         for name, divisor in (
             ("steps", "evaluate_every"),
+            ("propagation_steps", "evaluate_every"),
             ("evaluate_every", "steps_per_execution"),
         ):
             value, by = getattr(self, name), getattr(self, divisor)
@@ -424,6 +437,7 @@ class Config:
             steps=20,
             evaluate_every=10,
             steps_per_execution=1,
+            propagation_steps=min(self.propagation_steps, 10),
             parzen_samples=min(self.parzen_samples, 100),
         )
 
@@ -486,7 +500,7 @@ def unused(model: str) -> frozenset[str]:
     variant = models.VARIANTS[model]
     settings = _MODEL_SETTINGS - variant.settings
     if variant.labels != "few":
-        settings |= {"labelled_batch_size"}
+        settings |= {"labelled_batch_size", "propagation_steps"}
     if "adversarial_weight" not in variant.settings:
         settings |= {"adversarial_momentum"}
     return settings

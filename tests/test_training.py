@@ -34,10 +34,18 @@ def dataset():
     )
 
 
-def run(path, steps=6, model_name="semisup", learning_rate=1e-2, rule="joint", evaluate_every=2):
+def run(
+    path,
+    steps=6,
+    model_name="semisup",
+    learning_rate=1e-2,
+    rule="joint",
+    evaluate_every=2,
+    **batches,
+):
     """Trains in a directory, from its checkpoint where there is one; returns model and rows."""
-    learns = models.VARIANTS[model_name].labels
-    batches = {"labelled_batch_size": 6} if learns == "few" else {}
+    if models.VARIANTS[model_name].labels == "few":
+        batches["labelled_batch_size"] = 6
     config = config_lib.Config(
         model=model_name,
         steps=steps,
@@ -67,6 +75,30 @@ def test_a_resumed_run_ends_where_an_unbroken_one_ends(tmp_path, model_name, rul
         np.testing.assert_array_equal(first.numpy(), second.numpy(), err_msg=first.path)
     assert timeless(rows) == [pytest.approx(row) for row in timeless(resumed_rows)]
     assert [row["step"] for row in rows] == [2, 4, 6]
+
+
+def test_propagated_labels_are_drawn_in_the_first_steps_alone(tmp_path, monkeypatch, capsys):
+    """And a run that is interrupted among them ends where an unbroken one ends."""
+    few = dataset()
+    few = few._replace(train=few.train._replace(y=np.where(np.arange(48) < 24, few.train.y, -1)))
+    monkeypatch.setitem(globals(), "dataset", lambda: few)
+    drawn, minibatches = [], loop.minibatches
+
+    def noted(drawn_from, config, start):
+        drawn.append((start, int(np.sum(drawn_from.train.y >= 0))))
+        return minibatches(drawn_from, config, start)
+
+    monkeypatch.setattr(loop, "minibatches", noted)
+    settings = {"propagation_steps": 4}
+    whole, _ = run(tmp_path / "whole", steps=6, **settings)
+    run(tmp_path / "parts", steps=2, propagation_steps=2)
+    parts, _ = run(tmp_path / "parts", steps=6, **settings)
+    (_, propagated), *_ = drawn
+    assert 24 < propagated <= 48
+    assert f"labels: 24 given, {propagated - 24} propagated" in capsys.readouterr().out
+    assert drawn == [(0, propagated), (4, 24), (0, propagated), (2, propagated), (4, 24)]
+    for first, second in zip(whole.variables, parts.variables, strict=True):
+        np.testing.assert_array_equal(first.numpy(), second.numpy(), err_msg=first.path)
 
 
 def test_a_finished_training_is_not_repeated(tmp_path):

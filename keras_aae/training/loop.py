@@ -13,6 +13,7 @@ import sys
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_aae import config as config_lib
@@ -24,6 +25,7 @@ from keras_aae import interrupts
 from keras_aae import models
 from keras_aae import progress
 from keras_aae.data import batching
+from keras_aae.data import propagation
 from keras_aae.models import autoencoder
 from keras_aae.training import checkpoints as checkpoints_lib
 from keras_aae.training import run_directory
@@ -80,11 +82,24 @@ def train(
             )
             stack.enter_context(contextlib.closing(worker))
         stack.enter_context(runtime.together())
+        begin = _propagated(dataset, runtime) if start < config.propagation_steps else dataset
         # A run that was interrupted within an epoch first goes on to the end of it.
-        for until in (min(start + -start % every, config.steps), config.steps):
+        end_of_epoch = min(start + -start % every, config.steps)
+        for until in sorted({end_of_epoch, config.propagation_steps, config.steps}):
             if start < until:
-                _fit(model, minibatches(dataset, config, start), start, until, every, worker)
-            start = until
+                drawn = begin if start < config.propagation_steps else dataset
+                _fit(model, minibatches(drawn, config, start), start, until, every, worker)
+                start = until
+
+
+def _propagated(dataset: data.Dataset, runtime: runtime_lib.Runtime) -> data.Dataset:
+    """The data with propagated labels beside those given."""
+    train = dataset.train
+    labels = propagation.propagate(train, len(dataset.classes))
+    if runtime.is_chief:
+        given, all_of_them = (np.sum(y != data.UNLABELLED) for y in (train.y, labels))
+        print(f"labels: {given} given, {all_of_them - given} propagated")
+    return dataset._replace(train=train._replace(y=labels))
 
 
 def _fit(

@@ -1,0 +1,92 @@
+"""Labels that a graph of nearest neighbours propagates from those given."""
+
+from conftest import bars
+from conftest import config_of
+import numpy as np
+import pytest
+from scipy import sparse
+
+from keras_aae import data
+from keras_aae import errors
+from keras_aae.data import propagation
+
+ARC = np.linspace(0, np.pi, 60)
+
+
+def moons(labels):
+    """Two interleaved half circles [120, 2]; given labels stand at the places of a mapping."""
+    upper = np.stack([np.cos(ARC), np.sin(ARC)], axis=1)
+    x = np.concatenate([upper, [1, 0.4] - upper]).astype(np.float32)
+    y = np.full(len(x), data.UNLABELLED, np.int32)
+    y[list(labels)] = list(labels.values())
+    return data.Split(x, y)
+
+
+def test_labels_follow_the_neighbours_and_not_the_distance():
+    """The ends of each half circle are nearer to a label of the other one."""
+    labels = {0: 0, 1: 0, 2: 0, 3: 0, 60: 1, 61: 1, 62: 1, 63: 1}
+    train = moons(labels)
+    distance = np.linalg.norm(train.x[:, None] - train.x[[0, 60]], axis=-1)
+    assert (distance[:60].argmin(axis=1) == 1).any()
+    np.testing.assert_array_equal(propagation.propagate(train, 2), np.repeat([0, 1], 60))
+
+
+def test_the_given_labels_stay_as_they_are():
+    train = moons({0: 0, 1: 0, 2: 0, 3: 0, 30: 1, 60: 1, 61: 1, 62: 1, 63: 1})
+    before = train.y.copy()
+    propagated = propagation.propagate(train, 2)
+    np.testing.assert_array_equal(train.y, before)
+    np.testing.assert_array_equal(propagated[before >= 0], before[before >= 0])
+
+
+def test_nothing_is_propagated_where_neighbours_say_nothing():
+    generator = np.random.default_rng(0)
+    y = np.where(np.arange(400) < 80, generator.integers(0, 2, 400), -1).astype(np.int32)
+    train = data.Split(generator.integers(0, 256, (400, 6, 6, 3), np.uint8), y)
+    kept = np.mean(propagation.propagate(train, 2)[80:] >= 0)
+    assert kept < 0.05
+
+
+@pytest.mark.parametrize("labelled", [0, 1, 3])
+def test_nothing_is_propagated_that_no_other_label_confirms(labelled):
+    x, y = bars(60)
+    train = data.Split(x, np.where(np.arange(60) < labelled, y, -1).astype(np.int32))
+    np.testing.assert_array_equal(propagation.propagate(train, 3), train.y)
+
+
+def test_images_that_are_all_alike_are_no_error():
+    y = np.where(np.arange(40) < 20, np.arange(40) % 2, -1).astype(np.int32)
+    propagated = propagation.propagate(data.Split(np.zeros((40, 4, 4, 1), np.uint8), y), 2)
+    assert propagated.shape == (40,)
+
+
+def test_of_much_data_a_part_and_all_labelled_examples_are_in_the_graph(monkeypatch):
+    x, y = bars(300)
+    train = data.Split(x, np.where(np.arange(300) % 5 == 1, y, -1).astype(np.int32))
+    monkeypatch.setattr(propagation, "_VALUES", 100 * 12 * 12)
+    propagated = propagation.propagate(train, 3)
+    new = (propagated >= 0) & (train.y < 0)
+    assert 0 < new.sum() <= 100
+    np.testing.assert_array_equal(propagated[new], y[new])
+
+
+def test_a_chain_of_three_is_diffused_as_computed_by_hand():
+    """(I - 0.99 S)^-1 of a chain with a label at each end: the middle is torn, the ends are not."""
+    half = np.sqrt(0.5)
+    graph = sparse.csr_matrix([[0, half, 0], [half, 0, half], [0, half, 0]])
+    guesses, ahead = propagation._diffuse(graph, np.array([0, -1, 1]), 2)
+    inverse = np.linalg.inv(np.eye(3) - 0.99 * graph.toarray())
+    mass = inverse[:, [0, 2]] / inverse[:, [0, 2]].sum(axis=0)
+    share = mass[0, 0] / mass[0].sum()
+    assert guesses[[0, 2]].tolist() == [0, 1]
+    np.testing.assert_allclose(ahead, [2 * share - 1, 0, 2 * share - 1], atol=1e-5)
+
+
+def test_steps_are_checked_and_other_models_refuse_them():
+    with pytest.raises(errors.UserError, match=r"propagation_steps=4.*at most --steps=2"):
+        config_of("--propagation_steps=4", "--steps=2", "--evaluate_every=2")
+    with pytest.raises(errors.UserError, match="propagation_steps: expected a multiple of"):
+        config_of("--propagation_steps=3", "--steps=4", "--evaluate_every=2")
+    with pytest.raises(errors.UserError, match="propagation_steps"):
+        config_of("--model=clustering", "--propagation_steps=200")
+    assert config_of("--propagation_steps=300", "--evaluate_every=300").smoke() is not None
