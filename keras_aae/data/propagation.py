@@ -29,7 +29,8 @@ def propagate(train: splits.Split, classes: int) -> np.ndarray:
     nearest neighbours. Labels diffuse as in Zhou et al., "Learning with local and global
     consistency" (2004). How much the best class must be ahead for a label to be kept is found from
     the labels given: one half is propagated and compared with the other, and the other way round,
-    and 98 % of what is kept there must be right. Nothing is kept of data where neighbours say little.
+    and 98 % of what is kept there must be right. Of data whose neighbours say little nothing is
+    kept.
 
     Of much data a part is in the graph: 81,000 images of 28x28 pixels, 5,000 of 64x64 in colour.
 
