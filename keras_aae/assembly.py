@@ -37,6 +37,11 @@ def load_data(config: config_lib.Config) -> data.Dataset:
         labels = {"none": 0, "few": _few(raw, config.validation), "all": -1}[learns]
     dataset = splits.split(raw, labels=labels, validation=config.validation, seed=config.seed)
     _check_images(config, dataset)
+    if config.propagation_steps and data.UNLABELLED not in dataset.train.y:
+        raise errors.UserError(
+            f"--propagation_steps={config.propagation_steps}: all training examples have their "
+            "label"
+        )
     return dataset
 
 

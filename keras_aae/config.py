@@ -291,7 +291,7 @@ class Config:
         0,
         "In so many steps, from the first on, labels that a graph of nearest neighbours propagates "
         "from those given are drawn with them; must be a multiple of --evaluate_every. For data "
-        "whose neighbours are of one class, as digits are; otherwise nothing is propagated.",
+        "whose neighbours are of one class, as digits are; of other data hardly any are sure.",
         low=0,
     )
     optimizer: str = _training("adam", "The optimizer of every phase.", choices=("adam", "sgd"))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from keras_aae import assembly
 from keras_aae import data
 from keras_aae import errors
 from keras_aae.data import propagation
@@ -39,12 +40,23 @@ def test_the_given_labels_stay_as_they_are():
     np.testing.assert_array_equal(propagated[before >= 0], before[before >= 0])
 
 
-def test_nothing_is_propagated_where_neighbours_say_nothing():
+def test_hardly_any_are_propagated_where_neighbours_say_nothing():
     generator = np.random.default_rng(0)
     y = np.where(np.arange(400) < 80, generator.integers(0, 2, 400), -1).astype(np.int32)
     train = data.Split(generator.integers(0, 256, (400, 6, 6, 3), np.uint8), y)
-    kept = np.mean(propagation.propagate(train, 2)[80:] >= 0)
-    assert kept < 0.05
+    assert np.mean(propagation.propagate(train, 2)[80:] >= 0) < 0.05
+
+
+def test_labelled_examples_are_bounded_too(monkeypatch):
+    """The graph takes so many of all examples, and so many labelled ones."""
+    x, y = bars(300)
+    monkeypatch.setattr(propagation, "_VALUES", 40 * 12 * 12)
+    seen, graph = [], propagation._graph
+    monkeypatch.setattr(propagation, "_graph", lambda f: seen.append(len(f)) or graph(f))
+    train = data.Split(x, np.where(np.arange(300) % 2 == 1, y, -1).astype(np.int32))
+    propagated = propagation.propagate(train, 3)
+    assert seen[0] <= 80
+    np.testing.assert_array_equal(propagated[1::2], y[1::2])
 
 
 @pytest.mark.parametrize("labelled", [0, 1, 3])
@@ -89,4 +101,12 @@ def test_steps_are_checked_and_other_models_refuse_them():
         config_of("--propagation_steps=3", "--steps=4", "--evaluate_every=2")
     with pytest.raises(errors.UserError, match="propagation_steps"):
         config_of("--model=clustering", "--propagation_steps=200")
-    assert config_of("--propagation_steps=300", "--evaluate_every=300").smoke() is not None
+    asked = config_of("--propagation_steps=300", "--evaluate_every=300")
+    assert (asked.propagation_steps, asked.smoke().propagation_steps) == (300, 10)
+
+
+def test_where_all_are_labelled_it_is_refused(bars_npz):
+    steps = ("--steps=2", "--evaluate_every=2", "--propagation_steps=2")
+    config = config_of(f"--dataset={bars_npz}", "--labels=-1", *steps)
+    with pytest.raises(errors.UserError, match="all training examples have their label"):
+        assembly.load_data(config)

@@ -41,24 +41,25 @@ def run(
     learning_rate=1e-2,
     rule="joint",
     evaluate_every=2,
-    **batches,
+    examples=None,
+    **settings,
 ):
     """Trains in a directory, from its checkpoint where there is one; returns model and rows."""
     if models.VARIANTS[model_name].labels == "few":
-        batches["labelled_batch_size"] = 6
+        settings["labelled_batch_size"] = 6
     config = config_lib.Config(
         model=model_name,
         steps=steps,
         evaluate_every=evaluate_every,
         batch_size=12,
-        **batches,
+        **settings,
     )
     model = make(model_name, update_rule=rule)
     model.compile(keras.optimizers.Adam(learning_rate))
     directory = run_directory.RunDirectory(path)
     path.mkdir(exist_ok=True, parents=True)
     checkpoints = checkpoints_lib.Checkpoints(model, directory)
-    loop.train(model, dataset(), config, directory, checkpoints, runtime.Runtime())
+    loop.train(model, examples or dataset(), config, directory, checkpoints, runtime.Runtime())
     return model, checkpoints.rows
 
 
@@ -81,7 +82,6 @@ def test_propagated_labels_are_drawn_in_the_first_steps_alone(tmp_path, monkeypa
     """And a run that is interrupted among them ends where an unbroken one ends."""
     few = dataset()
     few = few._replace(train=few.train._replace(y=np.where(np.arange(48) < 24, few.train.y, -1)))
-    monkeypatch.setitem(globals(), "dataset", lambda: few)
     drawn, minibatches = [], loop.minibatches
 
     def noted(drawn_from, config, start):
@@ -89,10 +89,9 @@ def test_propagated_labels_are_drawn_in_the_first_steps_alone(tmp_path, monkeypa
         return minibatches(drawn_from, config, start)
 
     monkeypatch.setattr(loop, "minibatches", noted)
-    settings = {"propagation_steps": 4}
-    whole, _ = run(tmp_path / "whole", steps=6, **settings)
-    run(tmp_path / "parts", steps=2, propagation_steps=2)
-    parts, _ = run(tmp_path / "parts", steps=6, **settings)
+    whole, _ = run(tmp_path / "whole", steps=6, propagation_steps=4, examples=few)
+    run(tmp_path / "parts", steps=2, propagation_steps=2, examples=few)
+    parts, _ = run(tmp_path / "parts", steps=6, propagation_steps=4, examples=few)
     (_, propagated), *_ = drawn
     assert 24 < propagated <= 48
     assert f"labels: 24 given, {propagated - 24} propagated" in capsys.readouterr().out

@@ -5,6 +5,8 @@ and agreement of views then keeps it there. A path of near neighbours often lead
 right class, though no labelled example is near: the graph gives the labels to begin with.
 """
 
+import math
+
 import numpy as np
 from scipy import ndimage
 from scipy import sparse
@@ -14,7 +16,7 @@ from sklearn import neighbors
 
 from keras_aae.data import splits
 
-_VALUES = 64_000_000  # Of examples in the graph, all together: 256 MB as float32.
+_VALUES = 64_000_000  # Pixels or features of all examples in the graph: 256 MB as float32.
 _BLUR = 1.0  # Standard deviation in pixels, so that a stroke moved by a pixel stays near.
 _COMPONENTS = 50
 _NEIGHBOURS = 5
@@ -29,17 +31,19 @@ def propagate(train: splits.Split, classes: int) -> np.ndarray:
     nearest neighbours. Labels diffuse as in Zhou et al., "Learning with local and global
     consistency" (2004). How much the best class must be ahead for a label to be kept is found from
     the labels given: one half is propagated and compared with the other, and the other way round,
-    and 98 % of what is kept there must be right. Of data whose neighbours say little nothing is
-    kept.
+    and 98 % of what is kept there must be right. Of data whose neighbours say little, hardly any
+    are kept.
 
-    Of much data a part is in the graph: 81,000 images of 28x28 pixels, 5,000 of 64x64 in colour.
+    Of much data a part is in the graph: 81,000 images of 28x28 pixels or 5,000 of 64x64 in colour,
+    and as many labelled ones.
 
     Args:
         train: Examples and the labels given, which come back as they are.
         classes: How many classes there are.
     """
-    known = np.flatnonzero(train.y != splits.UNLABELLED)
-    nodes = np.union1d(known, _spread(train))
+    count = max(1, _VALUES // math.prod(train.x.shape[1:]))
+    known = splits.spread(np.flatnonzero(train.y != splits.UNLABELLED), count)
+    nodes = np.union1d(known, splits.spread(np.arange(len(train.y)), count))
     labels = train.y[nodes]
     graph = _graph(_features(train.take(nodes).array()))
     margin = _margin(graph, labels, classes)
@@ -48,12 +52,6 @@ def propagate(train: splits.Split, classes: int) -> np.ndarray:
     propagated = train.y.copy()
     propagated[nodes[kept]] = guesses[kept]
     return propagated
-
-
-def _spread(train: splits.Split) -> np.ndarray:
-    """The places of as many examples as the graph takes, from all over the data."""
-    shown = min(len(train.y), max(1, _VALUES // int(np.prod(train.x.shape[1:]))))
-    return np.arange(shown) * len(train.y) // shown
 
 
 def _features(x: np.ndarray) -> np.ndarray:

@@ -28,6 +28,12 @@ _SPLITS = ("train", "validation", "test")
 _KEPT, _KEPT_BYTES = 10_000, 16 << 20  # Of each split, to export, convert and explore a run with.
 
 
+def spread(places: np.ndarray, count: int) -> np.ndarray:
+    """At most that many of some places, [N], from all over them."""
+    shown = min(count, len(places))
+    return places[np.arange(shown) * len(places) // max(shown, 1)]
+
+
 class Split(NamedTuple):
     """Examples and their labels.
 
@@ -50,8 +56,7 @@ class Split(NamedTuple):
 
     def spread(self, count: int) -> "Split":
         """At most that many examples, from all over a split that may be sorted by class."""
-        shown = min(count, len(self.x))
-        return self.take(np.arange(shown) * len(self.x) // max(shown, 1))
+        return self.take(spread(np.arange(len(self.x)), count))
 
 
 class Dataset(NamedTuple):

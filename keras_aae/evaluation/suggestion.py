@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_aae import data
 from keras_aae import errors
 from keras_aae.data import rows
+from keras_aae.data import splits
 from keras_aae.models import autoencoder
 from keras_aae.models import batches
 
@@ -62,8 +63,10 @@ def suggest(model: autoencoder.Autoencoder, train: data.Split, count: int) -> Su
     Raises:
         UserError: all training examples are labelled.
     """
-    known = _spread(train.y != data.UNLABELLED)
-    places = _spread(train.y == data.UNLABELLED)
+    known, places = (
+        splits.spread(np.flatnonzero(mask), _COMPARED)
+        for mask in (train.y != data.UNLABELLED, train.y == data.UNLABELLED)
+    )
     if not len(places):
         raise errors.UserError("--mode=suggest: all training examples have their label")
     features = _features(model, train.take(np.concatenate([known, places])))
@@ -74,13 +77,6 @@ def suggest(model: autoencoder.Autoencoder, train: data.Split, count: int) -> Su
     names = model.class_names if model.prediction == "class" else ()
     predicted = [names[guess] if names else str(guess) for guess in probabilities.argmax(axis=1)]
     return Suggestions(places[chosen], predicted, probabilities.max(axis=1), distances)
-
-
-def _spread(mask: np.ndarray) -> np.ndarray:
-    """The places under a mask, or 10,000 from all over them."""
-    places = np.flatnonzero(mask)
-    shown = min(_COMPARED, len(places))
-    return places[np.arange(shown) * len(places) // max(shown, 1)]
 
 
 def _features(model: autoencoder.Autoencoder, split: data.Split) -> np.ndarray:

@@ -72,6 +72,7 @@ def train(
         )
     if start and runtime.is_chief:
         print(f"Going on from step {start}")
+    begin = _propagated(dataset, runtime) if start < config.propagation_steps else dataset
     every = config.evaluate_every
     with contextlib.ExitStack() as stack:
         interrupt = stack.enter_context(interrupts.awaited())
@@ -82,7 +83,6 @@ def train(
             )
             stack.enter_context(contextlib.closing(worker))
         stack.enter_context(runtime.together())
-        begin = _propagated(dataset, runtime) if start < config.propagation_steps else dataset
         # A run that was interrupted within an epoch first goes on to the end of it.
         end_of_epoch = min(start + -start % every, config.steps)
         for until in sorted({end_of_epoch, config.propagation_steps, config.steps}):
@@ -95,10 +95,12 @@ def train(
 def _propagated(dataset: data.Dataset, runtime: runtime_lib.Runtime) -> data.Dataset:
     """The data with propagated labels beside those given."""
     train = dataset.train
+    if runtime.is_chief:
+        print("labels: looking for the nearest neighbours to propagate them to", flush=True)
     labels = propagation.propagate(train, len(dataset.classes))
     if runtime.is_chief:
-        given, all_of_them = (np.sum(y != data.UNLABELLED) for y in (train.y, labels))
-        print(f"labels: {given} given, {all_of_them - given} propagated")
+        given, known = (np.sum(y != data.UNLABELLED) for y in (train.y, labels))
+        print(f"labels: {given} given, {known - given} propagated")
     return dataset._replace(train=train._replace(y=labels))
 
 
