@@ -6,6 +6,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -13,6 +14,7 @@ from absl import flags
 import hypothesis
 from hypothesis import strategies
 import numpy as np
+import processes
 import pytest
 import tensorflow as tf
 
@@ -98,7 +100,7 @@ def command(*arguments):
 
 
 def launch(*arguments, cwd, **kwargs):
-    """Runs the command line to its end; returns the finished process with its output."""
+    """Runs the command to its end; returns the finished process with its output."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         command(*arguments),
@@ -109,6 +111,17 @@ def launch(*arguments, cwd, **kwargs):
         timeout=300,
         **kwargs,
     )
+
+
+def fork(*arguments, cwd):
+    """As `launch`, in a process that begins where the libraries are imported."""
+    with tempfile.TemporaryDirectory() as folder:
+        stdout, stderr = (pathlib.Path(folder) / name for name in ("stdout", "stderr"))
+        process = processes.start(arguments, cwd, stdout, stderr)
+        process.join(300)
+        assert process.exitcode is not None
+        output = (path.read_text() for path in (stdout, stderr))
+        return subprocess.CompletedProcess(arguments, process.exitcode, *output)
 
 
 @pytest.fixture

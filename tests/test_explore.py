@@ -23,7 +23,7 @@ import urllib.request
 from conftest import ROOT
 from conftest import SMOKE
 from conftest import bars
-from conftest import launch
+from conftest import fork
 import keras
 import numpy as np
 from PIL import Image
@@ -64,7 +64,7 @@ def browser():
 def train(folder, dataset, *flags):
     """A run's directory `run` in a folder, and its export."""
     arguments = (f"--dataset={dataset}", *SMOKE, *flags, "--run_dir=run", "--export_dir=models")
-    done = launch(*arguments, cwd=folder)
+    done = fork(*arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 

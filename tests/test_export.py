@@ -1,7 +1,6 @@
 """The contract of every model's SavedModel."""
 
 import json
-import multiprocessing
 import os
 import pathlib
 
@@ -9,6 +8,7 @@ from conftest import bars
 from conftest import rows
 import keras
 import numpy as np
+import processes
 import pytest
 import tensorflow as tf
 from test_models import SHAPE
@@ -246,11 +246,10 @@ def leave_unfinished(base, ready, done):
 def test_versions_count_up_and_what_dead_processes_left_goes(tmp_path):
     (tmp_path / "7").mkdir()
     (tmp_path / "notes").mkdir()
-    context = multiprocessing.get_context("spawn")
     # One that is killed as it waits leaves its event unusable: each has its own.
-    ready, done = ([context.Event() for _ in range(2)] for _ in range(2))
+    ready, done = ([processes.context().Event() for _ in range(2)] for _ in range(2))
     dead, running = (
-        context.Process(target=leave_unfinished, args=(tmp_path, *events))
+        processes.context().Process(target=leave_unfinished, args=(tmp_path, *events))
         for events in zip(ready, done, strict=True)
     )
     dead.start()
@@ -311,13 +310,14 @@ def export_some(base, count):
 
 
 def test_processes_that_export_under_one_name_all_get_their_version(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=export_some, args=(tmp_path, 2)) for _ in range(2)]
-    for process in processes:
+    exporting = [
+        processes.context().Process(target=export_some, args=(tmp_path, 2)) for _ in range(2)
+    ]
+    for process in exporting:
         process.start()
-    for process in processes:
+    for process in exporting:
         process.join()
-    assert [process.exitcode for process in processes] == [0, 0]
+    assert [process.exitcode for process in exporting] == [0, 0]
     versions = model_base.numbers(tmp_path, "digits")
     assert versions == [1, 2, 3, 4]
     for version in versions:

@@ -7,7 +7,7 @@ import json
 import shutil
 
 from conftest import ROOT
-from conftest import launch
+from conftest import fork
 from golden import record
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_a_run_of_this_format_still_loads_and_gives_its_numbers(tmp_path):
     test = data.Dataset.read(folder / "run/examples.npz").test
     numbers = keras_aae.evaluation.Evaluator(model).evaluate(test)
     assert numbers == pytest.approx(expected["test"], rel=1e-4)
-    done = launch("--mode=evaluate", "--run_dir=run", cwd=folder)
+    done = fork("--mode=evaluate", "--run_dir=run", cwd=folder)
     assert done.returncode == 0, done.stderr
     found = json.loads((folder / "run/results.json").read_text())
     for split in ("validation", "test"):
@@ -77,7 +77,7 @@ def test_a_run_of_this_format_still_loads_and_gives_its_numbers(tmp_path):
 )
 def test_an_older_run_is_refused_in_one_line_that_names_its_version(tmp_path, mode, name, version):
     folder = copy(name, tmp_path)
-    done = launch(f"--mode={mode}", "--run_dir=run", "--dataset=tiny.npz", cwd=folder)
+    done = fork(f"--mode={mode}", "--run_dir=run", "--dataset=tiny.npz", cwd=folder)
     assert done.returncode == 2
     line = done.stderr.splitlines()[-1]
     assert line.startswith(f"keras_aae: --run_dir=run: keras_aae {version} wrote this run")

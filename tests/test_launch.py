@@ -17,9 +17,11 @@ from conftest import ROOT
 from conftest import SMOKE
 from conftest import command
 from conftest import config_of
+from conftest import fork
 from conftest import launch
 from conftest import run_here
 import numpy as np
+import processes
 import pytest
 import tensorflow as tf
 
@@ -211,7 +213,7 @@ def test_a_finished_run_is_not_trained_again(finished, bars_npz, monkeypatch, ca
 
 
 def test_other_settings_in_the_directory_of_a_run_are_refused(finished, bars_npz):
-    done = launch(
+    done = fork(
         f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *LONGER, "--seed=5", cwd=finished
     )
     assert done.returncode == 2
@@ -326,23 +328,17 @@ def test_the_savedmodel_works_without_this_package_and_has_the_same_error(finish
 
 def start_and_interrupt(path, arguments, signal_number):
     """Starts the command, waits for its next checkpoint and sends the signal; its exit status."""
-    checkpoints = path / "run/checkpoints"
+    checkpoints, stderr = path / "run/checkpoints", path / "stderr.txt"
     before = set(checkpoints.glob("*.json"))
-    process = subprocess.Popen(
-        command(*arguments),
-        cwd=path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = processes.start(arguments, path, stderr=stderr)
     deadline = time.monotonic() + 120
     while not set(checkpoints.glob("*.json")) - before:
-        assert process.poll() is None, process.stderr.read()
+        assert process.is_alive(), stderr.read_text()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    process.send_signal(signal_number)
-    return process.wait(60), process.stderr.read()
+    os.kill(process.pid, signal_number)
+    process.join(60)
+    return process.exitcode, stderr.read_text()
 
 
 def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(finished, tmp_path):
@@ -357,7 +353,7 @@ def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_ends(finished, tmp_
     status, _ = start_and_interrupt(tmp_path, shlex.split(line)[3:], signal.SIGKILL)
     assert status == -signal.SIGKILL
     assert not (tmp_path / "run/results.json").exists()
-    done = launch(*arguments, cwd=tmp_path)
+    done = fork(*arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Going on from step" in done.stdout
     assert_complete(tmp_path)
@@ -528,7 +524,7 @@ def test_load_gives_the_model_of_a_run_to_go_on_with(finished, bars_npz):
 
 def test_long_executions_change_nothing_but_the_speed(finished, tmp_path, bars_npz):
     arguments = [f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *LONGER]
-    done = launch(*arguments, "--steps_per_execution=2", "--strategy=single", cwd=tmp_path)
+    done = fork(*arguments, "--steps_per_execution=2", "--strategy=single", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert_complete(tmp_path)
     assert results(tmp_path)["test"] == results(finished)["test"]
@@ -542,7 +538,7 @@ def test_mirrored_devices_take_the_steps_of_one(tmp_path, bars_npz):
         place.mkdir()
         arguments = [f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *SMOKE]
         arguments += ["--optimizer=sgd", "--learning_rate=0.03", "--steps_per_execution=2"]
-        done = launch(*arguments, f"--strategy={strategy}", cwd=place)
+        done = fork(*arguments, f"--strategy={strategy}", cwd=place)
         assert done.returncode == 0, done.stderr
         assert_complete(place, steps=6)
         found[strategy] = results(place)["test"]

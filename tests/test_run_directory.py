@@ -1,7 +1,7 @@
 import datetime
-import multiprocessing
 
 from conftest import bars
+import processes
 import pytest
 
 from keras_aae import config as config_lib
@@ -46,9 +46,8 @@ def hold(path, ready, done):
 
 
 def test_a_directory_in_use_is_refused(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    ready, done = context.Event(), context.Event()
-    other = context.Process(target=hold, args=(tmp_path, ready, done))
+    ready, done = processes.context().Event(), processes.context().Event()
+    other = processes.context().Process(target=hold, args=(tmp_path, ready, done))
     other.start()
     try:
         assert ready.wait(60)

@@ -1,10 +1,9 @@
 """The model base: labels, versions and warm-up, as TF Serving reads them."""
 
-import multiprocessing
-
-from conftest import launch
+from conftest import fork
 from conftest import mounted
 from google.protobuf import text_format
+import processes
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
@@ -122,18 +121,19 @@ def register_many(base, process, count):
 
 
 def test_no_entry_is_lost_when_processes_register_at_once(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=register_many, args=(tmp_path, i, 20)) for i in range(3)]
-    for process in processes:
+    registering = [
+        processes.context().Process(target=register_many, args=(tmp_path, i, 20)) for i in range(3)
+    ]
+    for process in registering:
         process.start()
-    for process in processes:
+    for process in registering:
         process.join()
     assert [labels(tmp_path, f"m{i}") for i in range(3)] == [{"stable": 1, "canary": 20}] * 3
     assert not list(tmp_path.glob("*unfinished*"))
 
 
 def test_the_command_line_promotes_and_lists(base):
-    done = launch("--mode=promote", "--name=digits", f"--export_dir={base}", cwd=base)
+    done = fork("--mode=promote", "--name=digits", f"--export_dir={base}", cwd=base)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[2].split() == ["digits", "3", "canary,", "stable"]
     assert labels(base)["stable"] == 3

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import re
 
-from conftest import launch
+from conftest import fork
 import numpy as np
 import pytest
 
@@ -202,7 +202,7 @@ def test_a_run_of_a_study_is_the_run_of_its_seed(study):
 def test_the_command_line_trains_only_the_seeds_that_are_missing(study):
     folder, settings = study
     flags = [f"--{name}={value}" for name, value in settings.items()]
-    done = launch(*flags, "--seeds=0,1,5", "--run_dir=both", cwd=folder)
+    done = fork(*flags, "--seeds=0,1,5", "--run_dir=both", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("this run is finished; nothing to train") == 2
     assert len(files.read_record(folder / "both/summary.json")["runs"]) == 3
