@@ -247,7 +247,7 @@ class Config:
     agreement_weight: float = _loss(
         defaults.AGREEMENT_WEIGHT,
         "Weight of the mutual information of the classes or clusters of an image and its view, "
-        "which the paper doesn't have. 0: no views.",
+        "which the paper doesn't have. 0: there is no agreement.",
         low=0,
     )
     views: str = _loss(
@@ -412,9 +412,13 @@ class Config:
             )
 
     def _check_views(self) -> None:
-        """Raises a UserError where there are to be views without an agreement, or the reverse."""
-        if self.views not in ("auto", "none") and not self.agreement_weight:
-            raise errors.UserError(f"--views={self.views}: --agreement_weight=0 has no views")
+        """Raises a UserError where nothing would see the views, or an agreement has none."""
+        seen = self.agreement_weight or "classification_weight" not in unused(self.model)
+        if self.views not in ("auto", "none") and not seen:
+            raise errors.UserError(
+                f"--views={self.views}: --model={self.model} has no use for them with "
+                "--agreement_weight=0"
+            )
         if self.views == "none" and self.agreement_weight not in (0, defaults.AGREEMENT_WEIGHT):
             raise errors.UserError(
                 f"--agreement_weight={self.agreement_weight}: --views=none has no agreement"

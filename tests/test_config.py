@@ -29,7 +29,10 @@ from keras_aae import models
         ({"dataset": "a\0b"}, ["--dataset", "plain text", r"'a\x00b'"]),
         ({"dataset": "caf\udce9"}, ["--dataset", "in UTF-8", r"'caf\udce9'"]),
         ({"views": "letters"}, ["--views", "digits, photos, none", "letters"]),
-        ({"views": "photos", "agreement_weight": 0.0}, ["--views=photos", "--agreement_weight=0"]),
+        (
+            {"model": "clustering", "labels": 0, "views": "photos", "agreement_weight": 0.0},
+            ["--views=photos", "--model=clustering", "--agreement_weight=0"],
+        ),
         ({"views": "none", "agreement_weight": 2.0}, ["--agreement_weight=2.0", "--views=none"]),
         ({"max_memory": 0.0}, ["--max_memory", "at least 0.001"]),
     ],

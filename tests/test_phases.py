@@ -145,10 +145,18 @@ def test_a_model_with_agreement_trains_on_a_view_of_each_example_besides(name):
     assert views.count == 4
     np.testing.assert_array_equal(views.x[:4], x)
     assert not np.allclose(views.x[4:], x, atol=0.01)
-    for without in ({"agreement_weight": 0.0}, {"views": "none"}, {"views": None}):
+    for without in ({"views": "none"}, {"views": None}):
         alone = make(name, **without)
         assert alone.with_views(batch) is batch
         assert "agreement" not in {each.name for each in alone.phases}
+
+
+def test_without_agreement_views_are_made_for_what_learns_from_labels():
+    semisup, clustering = (make(name, agreement_weight=0.0) for name in ("semisup", "clustering"))
+    for model in (semisup, clustering):
+        assert "agreement" not in {each.name for each in model.phases}
+    assert semisup.views
+    assert clustering.views is None
 
 
 def test_the_views_of_a_feature_vector_differ_by_noise_of_its_own_scale():
@@ -366,7 +374,7 @@ def test_no_stream_is_drawn_from_twice_in_a_step(name, rule, monkeypatch):
 
 
 def test_switching_one_draw_off_leaves_the_others_as_they_were():
-    """Without agreement there are other views, but the same prior samples and initial weights."""
+    """Without agreement the prior samples and initial weights are the same."""
     with_it, without = make("semisup"), make("semisup", agreement_weight=0.0)
     for name, network in with_it.discriminators.items():
         for first, second in zip(

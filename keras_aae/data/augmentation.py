@@ -156,8 +156,8 @@ class Chain:
         return cls([keras.saving.deserialize_keras_object(each) for each in config["views"]])
 
 
-def named(name: str, shape: tuple[int, ...]) -> Views:
-    """The views of that name for normalised examples of that shape.
+def named(name: str, shape: tuple[int, ...]) -> Views | None:
+    """The views of that name for normalised examples of that shape; None for `none`.
 
     Args:
         name: `digits`: affine changes; of colour images also changes of colour, and a small square
@@ -168,6 +168,8 @@ def named(name: str, shape: tuple[int, ...]) -> Views:
     Raises:
         ValueError: there are none of that name.
     """
+    if name == "none":
+        return None
     if len(shape) == 1:
         return Jitter()
     color = (ColorJitter(),) if shape[-1] == 3 else ()
@@ -178,7 +180,7 @@ def named(name: str, shape: tuple[int, ...]) -> Views:
     if name == "photos":
         small = Affine(rotation=0.1, shear=0.1, scale=0.2, shift=0.1)
         return Chain((Flip(), small, *color, Cutout()))
-    raise ValueError(f"Expected views to be auto, digits or photos. Received: {name}")
+    raise ValueError(f"Expected views to be auto, digits, photos or none. Received: {name}")
 
 
 def shift(images: tf.Tensor, seed: tf.Tensor, limit: int) -> tf.Tensor:

@@ -29,13 +29,14 @@ class CategoricalAAE(autoencoder.Autoencoder):
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
         y: The discrete latent variable.
+        extra_phases: Phases after those above; see `autoencoder.Autoencoder`.
         style_adversary: Whether the style discriminator matches p(z) per class or cluster
             (`conditional`: it receives y) or in aggregate (`marginal`, the paper's).
-        agreement_weight: Weight of the agreement. With 0 there are no views, and `views` is
-            ignored.
+        agreement_weight: Weight of the agreement. 0: there is none.
         views: Random changes of an example that keep its class: the name of some, see
-            `augmentation.named`, or a function, see `autoencoder.Autoencoder`. `none` or None:
-            there is no agreement.
+            `augmentation.named`, or a function, see `autoencoder.Autoencoder`. What learns from
+            labels sees them, too; where nothing does, none are made. `none` or None: there are
+            none, and there is no agreement.
         style_size: As in `aae.AdversarialAutoencoder`, like all that follow.
         prior: See there.
         posterior: See there.
@@ -43,7 +44,7 @@ class CategoricalAAE(autoencoder.Autoencoder):
         adversarial_weight: See there.
         sliced_weight: See there.
         reconstruction_weight: See there.
-        **kwargs: As `autoencoder.Autoencoder`; `extra_phases` come after those above.
+        **kwargs: As `autoencoder.Autoencoder`.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class CategoricalAAE(autoencoder.Autoencoder):
         input_shape: tuple[int, ...],
         y: latents.Categorical,
         *,
+        extra_phases: Sequence[phases.Phase] = (),
         style_adversary: str = defaults.STYLE_ADVERSARY,
         agreement_weight: float = defaults.AGREEMENT_WEIGHT,
         views: str | augmentation.Views | None = "auto",
@@ -66,11 +68,10 @@ class CategoricalAAE(autoencoder.Autoencoder):
         z = latents.Style(style_size, prior, posterior)
         settings: dict[str, Any] = {"noise": discriminator_noise, "weight": adversarial_weight}
         of_style = settings | {"context": adversaries.style_context(style_adversary, y)}
-        agreement: Sequence[phases.Phase] = ()
-        made = None
-        if agreement_weight and views not in (None, "none"):
-            agreement = (phases.Agreement(y, agreement_weight),)
-            made = augmentation.named(views, input_shape) if isinstance(views, str) else views
+        made = augmentation.named(views, input_shape) if isinstance(views, str) else views
+        if made and agreement_weight:
+            extra_phases = (phases.Agreement(y, agreement_weight), *extra_phases)
+        seen = any(phase.whole_batch for phase in extra_phases)
         super().__init__(
             input_shape,
             (y, z),
@@ -78,8 +79,8 @@ class CategoricalAAE(autoencoder.Autoencoder):
                 phases.Reconstruction(reconstruction_weight),
                 *adversaries.Adversary(y, **settings).phases,
                 *adversaries.Adversary(z, sliced_weight=sliced_weight, **of_style).phases,
-                *agreement,
+                *extra_phases,
             ),
-            views=made,
+            views=made if seen else None,
             **kwargs,
         )

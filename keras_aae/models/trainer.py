@@ -139,8 +139,8 @@ class Trainer(keras.Model):
             return
         if not getattr(self.views, "xla", True):
             raise ValueError(
-                "Expected jit_compile=False: XLA has no kernel for the affine views of the "
-                "agreement (agreement_weight=0 does without). Received: jit_compile=True"
+                "Expected jit_compile=False: XLA has no kernel for affine views "
+                "(views='none' does without). Received: jit_compile=True"
             )
         replicas = self.distribute_strategy.num_replicas_in_sync
         if replicas > 1:
