@@ -17,7 +17,7 @@ from keras_aae import fields
 from keras_aae import models
 from keras_aae.models import defaults
 
-ON_A_RUN = ("evaluate", "export", "convert", "suggest")  # Modes that go on with a finished run.
+ON_A_RUN = ("evaluate", "export", "convert", "suggest", "judge")  # They go on with a finished run.
 MODES = ("train", *ON_A_RUN, "compare", "table", "promote", "versions")
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 LABELS_PER_CLASS = 10  # Where a model learns from few labels and --labels doesn't say how many.
@@ -29,7 +29,7 @@ _FREE = (
     *("parzen_samples", "precision", "version", "steps_per_execution", "max_memory", "on_nan"),
 )
 _ONLY_IN = {  # The modes that use a setting.
-    "runs": ("compare", "table"),
+    "runs": ("compare", "table", "judge"),
     "version": ("promote",),
     "precision": ("convert",),
 }
@@ -60,7 +60,8 @@ class Config:
         "What to do. train: train, evaluate, draw the figures, export and report, going on from "
         "the last checkpoint where there is one. evaluate, export: that part again, for the run in "
         "--run_dir. convert: make .tflite files of its model, for the edge. suggest: list the "
-        "unlabelled training examples whose label would help most. compare: draw the "
+        "unlabelled training examples whose label would help most. judge: have the classifier of "
+        "the run in --runs read the class of examples that it generates. compare: draw the "
         "finished runs in --runs side by side on one page. table: print the numbers of the runs in "
         "--runs, or of studies with --seeds, as Markdown. promote: have TF Serving give --version "
         "of --name in --export_dir the label stable. versions: list the exported versions.",
@@ -77,7 +78,9 @@ class Config:
         "", "Where the run writes everything. Default: runs/<name>-<time>.", brief=True
     )
     runs: str = _run(
-        "", "The directories of the runs to compare or tabulate, with commas between them."
+        "",
+        "The directories of the runs to compare or tabulate, with commas between them; or that of "
+        "the run that judges.",
     )
     seed: int = _run(
         0,
@@ -388,7 +391,7 @@ class Config:
     def _check_mode(self) -> None:
         """Raises a UserError where a mode lacks what it works on, or the model can't do it."""
         if self.mode in _ONLY_IN["runs"] and not self.runs:
-            raise errors.UserError(f"--mode={self.mode}: expected --runs=<directory>,<directory>")
+            raise errors.UserError(f"--mode={self.mode}: expected --runs=<directory>")
         if self.mode in ON_A_RUN and not self.run_dir:
             raise errors.UserError(
                 f"--mode={self.mode}: expected --run_dir=<the directory of a finished run>"

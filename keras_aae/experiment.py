@@ -18,6 +18,7 @@ from keras_aae import results as results_lib
 from keras_aae.deployment import conversion
 from keras_aae.deployment import export
 from keras_aae.deployment import model_base
+from keras_aae.evaluation import consistency
 from keras_aae.evaluation import suggestion
 from keras_aae.models import autoencoder
 from keras_aae.reporting import comparison
@@ -57,6 +58,7 @@ def run(config: config_lib.Config) -> dict:
             "export": _export_again,
             "convert": _convert,
             "suggest": _suggest,
+            "judge": _judge,
             "compare": _compare,
             "table": _table,
             "promote": _versions,
@@ -217,7 +219,7 @@ def _evaluate_again(config: config_lib.Config) -> dict:
         evaluation.Evaluator(model).calibrate(dataset.validation)
         results = results_lib.gather(config, model, dataset, directory, checkpoints)
         before = _previous(directory)
-        results |= {key: before.get(key) for key in ("export", "edge")}
+        results |= {key: before.get(key) for key in ("export", "edge", "class_consistency")}
         results["machine"] = before.get("machine", results["machine"])  # The seconds are its.
         _draw(model, dataset, results, directory, checkpoints)
         _report(config, results, directory)
@@ -274,6 +276,22 @@ def _suggest(config: config_lib.Config) -> dict:
         _report(config, results, directory)
     print(f"suggestions {directory.path / 'suggestions.csv'}")
     results_lib.show(results, directory)
+    return results
+
+
+def _judge(config: config_lib.Config) -> dict:
+    """Has the classifier of another finished run read the class of generated examples."""
+    judge = run_directory.RunDirectory(config.runs)
+    with _finished_run(config) as (directory, model, results):
+        names = None
+        if model.prediction == "cluster":
+            validation = directory.load_examples().validation
+            names = evaluation.Evaluator(model).cluster_names(validation)
+        found = consistency.class_consistency(model, judge.load_model(), names)
+        results["class_consistency"] = {"judge": config.runs, **found}
+        _report(config, results, directory)
+    results_lib.show(results, directory)
+    print(f"class consistency {evaluation.text(found['share'])}")
     return results
 
 

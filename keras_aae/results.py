@@ -46,6 +46,7 @@ def gather(
         "rollbacks": directory.read_rollbacks(),
         "export": None,
         "edge": None,
+        "class_consistency": None,
     }
 
 

@@ -506,6 +506,17 @@ def test_a_run_suggests_what_to_label_next(finished, tmp_path, bars_npz, capsys)
     assert "<h2>Suggestions</h2>" in (tmp_path / "run/report.html").read_text()
 
 
+def test_a_run_judges_what_another_generates(finished, tmp_path, capsys):
+    shutil.copytree(finished / "run", tmp_path / "run")
+    run_here("--mode=judge", f"--run_dir={tmp_path}/run", f"--runs={finished}/run")
+    found = results(tmp_path)["class_consistency"]
+    assert found["judge"] == f"{finished}/run"
+    assert len(found["by_value"]) == 3
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"class consistency {found['share']:.4f}"
+    assert '<p class="soft">Class consistency' in (tmp_path / "run/report.html").read_text()
+
+
 def test_load_gives_the_model_of_a_run_to_go_on_with(finished, bars_npz):
     model = keras_aae.load(finished / "run")
     with np.load(bars_npz) as data:
