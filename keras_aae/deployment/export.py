@@ -10,7 +10,6 @@ import pathlib
 import shutil
 import tempfile
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -157,23 +156,24 @@ def _write(
     model: autoencoder.Autoencoder, path: pathlib.Path, converted: bool = False
 ) -> dict[str, dict]:
     """Writes the SavedModel; returns the inputs and outputs of each signature, for the card."""
-    archive = keras.export.ExportArchive()
-    for network in (model.averaged_encoder, model.averaged_decoder):
-        archive.track(network)
     signatures = signatures_lib.of(model, converted=converted)
     functions = {
-        name: archive.add_endpoint(name, signature.function, signature.inputs)
+        name: tf.function(
+            signature.function, input_signature=signature.inputs, autograph=False
+        ).get_concrete_function()
         for name, signature in signatures.items()
     }
-    default = signatures[signatures_lib.default(model)]
-    archive.add_endpoint("serving_default", default.function, default.inputs)
-    archive.write_out(str(path), verbose=False)
+    saved = tf.Module()
+    networks = (model.averaged_encoder, model.averaged_decoder)
+    variables = [model.temperature, *(each for network in networks for each in network.variables)]
+    saved.kept = [variable.value for variable in variables]
+    default = {"serving_default": functions[signatures_lib.default(model)]}
+    tf.saved_model.save(saved, str(path), {**functions, **default})
     return {
         name: {
             "inputs": {spec.name: _text(spec) for spec in signatures[name].inputs},
             "outputs": {
-                output: _text(spec)
-                for output, spec in function.get_concrete_function().structured_outputs.items()
+                output: _text(spec) for output, spec in function.structured_outputs.items()
             },
         }
         for name, function in functions.items()

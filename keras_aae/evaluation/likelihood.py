@@ -124,11 +124,9 @@ def _log_sums(x: tf.Tensor, samples: tf.Tensor, scales: Sequence[float]) -> tf.T
     )
     nearest = tf.reduce_min(squares, axis=1)  # The largest term of each sum, whatever the scale.
     beyond = squares - nearest[:, None]
-    return tf.stack(
-        [
-            scale * nearest + tf.math.log(tf.reduce_sum(tf.exp(scale * beyond), axis=1))
-            for scale in scales
-        ]
+    return tf.map_fn(
+        lambda scale: scale * nearest + tf.math.log(tf.reduce_sum(tf.exp(scale * beyond), axis=1)),
+        tf.constant(scales),
     )
 
 
