@@ -299,11 +299,13 @@ class Config:
     )
     optimizer: str = _training("adam", "The optimizer of every phase.", choices=("adam", "sgd"))
     learning_rate: float = _training(
-        0.001, "The learning rate at the start.", brief=True, low=1e-9, high=100
+        defaults.LEARNING_RATE, "The learning rate at the start.", brief=True, low=1e-9, high=100
     )
-    momentum: float = _training(0.5, "Adam's beta_1, or the momentum of SGD.", low=0, high=0.9999)
+    momentum: float = _training(
+        defaults.MOMENTUM, "Adam's beta_1, or the momentum of SGD.", low=0, high=0.9999
+    )
     adversarial_momentum: float = _training(
-        0.5,
+        defaults.MOMENTUM,
         "Adam's beta_1, or the momentum of SGD, in the adversarial phases; in joint updates, of "
         "the discriminators.",
         low=0,

@@ -180,7 +180,7 @@ def test_images_of_other_channels_and_features_have_no_signature_for_files():
         assert not any("bytes" in name for name in signatures.of(models.get("aae")(shape)))
 
 
-def test_transfer_keeps_the_style_and_sets_the_category(exported):
+def test_transfer_keeps_the_style_and_sets_the_class_or_cluster(exported):
     model, loaded = exported
     if not model.categorical:
         assert "transfer" not in loaded.signatures

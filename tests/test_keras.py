@@ -92,6 +92,26 @@ def test_the_adversarial_learning_rate_keeps_its_ratio():
     assert rates == {"autoencoder": pytest.approx(0.01), "adversary": pytest.approx(0.002)}
 
 
+def test_the_adversarial_learning_rate_keeps_its_ratio_to_a_schedule(tmp_path):
+    """Also in a model that was saved in the midst of it."""
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.1, 0.01])
+    eagerly = {"adversarial_optimizer": keras.optimizers.SGD(0.02), "run_eagerly": True}
+    model = compiled("aae", keras.optimizers.SGD(schedule), eagerly)
+    train(model, steps=3)
+    model.save(tmp_path / "model.keras")
+    for each in (model, keras.models.load_model(tmp_path / "model.keras")):
+        rates = {name: float(o.learning_rate) for name, o in each.optimizers.items()}
+        assert rates == {"autoencoder": pytest.approx(0.01), "adversary": pytest.approx(0.002)}
+
+
+def test_an_adversarial_schedule_is_followed_whatever_the_other_rate_is():
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.1, 0.01])
+    eagerly = {"adversarial_optimizer": keras.optimizers.SGD(schedule), "run_eagerly": True}
+    model = compiled("aae", keras.optimizers.SGD(0.5), eagerly)
+    train(model, steps=3)
+    assert float(model.optimizers["adversary"].learning_rate) == pytest.approx(0.01)
+
+
 def test_reduce_on_plateau_reaches_every_optimizer():
     model = compiled("aae", keras.optimizers.SGD(1e-9))
     callback = keras.callbacks.ReduceLROnPlateau(
@@ -144,8 +164,15 @@ def test_xla_is_honoured_where_it_can_be_and_else_refused():
     assert jitted.jit_compile
     for one, two in zip(weights(whole), weights(jitted), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
-    with pytest.raises(ValueError, match="no kernel for the affine views"):
+    with pytest.raises(ValueError, match="no kernel for affine views"):
         compiled("semisup", compile_settings={"jit_compile": True})
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+def test_variables_of_another_precision_are_refused(dtype):
+    """Their moving average would stand still."""
+    with pytest.raises(ValueError, match=f"float32, like mixed_bfloat16. Received: {dtype}"):
+        make("aae", dtype=dtype)
 
 
 @every_model
@@ -435,6 +462,8 @@ def test_a_class_out_of_range_is_refused():
             model(images, np.array(values))
         with pytest.raises(tf.errors.InvalidArgumentError, match="each class from 0 to 2"):
             model.predict((images, np.array(values)), verbose=0)
+    with pytest.raises(ValueError, match=r"to 2, as an integer. Received: dtype float\d+"):
+        make("semisup").generate(np.array([1]), np.array([1.7]))
     with pytest.raises(ValueError, match="neither classes nor clusters"):
         make("aae").generate(np.array([1]), np.array([0]))
     with pytest.raises(ValueError, match="predicts neither"):

@@ -17,6 +17,7 @@ from keras_aae.models import observation
 from keras_aae.models import phases
 from keras_aae.models import seeds
 from keras_aae.models import semisup
+from keras_aae.models import updates
 
 
 def batch_of(x, y, **settings):
@@ -291,6 +292,24 @@ def test_the_label_informed_discriminator_receives_the_label_or_unlabelled():
     context = phase(model, "generation").adversary.context(model, batch, {})
     np.testing.assert_array_equal(context, [[0, 1, 0, 0], [0, 0, 0, 1]])
     assert model.discriminators["style"].input_shape == (None, 2 + 4)
+
+
+@updates.register("tests_twice")
+class Twice(updates.JointUpdate):
+    """Each minibatch is two steps of the joint update."""
+
+    def __call__(self, model, batch):
+        super().__call__(model, batch)
+        super().__call__(model, batch)
+
+
+def test_an_update_rule_of_ones_own_trains_and_comes_back(tmp_path):
+    model = make("aae", update_rule="tests_twice")
+    model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
+    train(model, steps=3)
+    assert {int(each.iterations) for each in model.optimizers.values()} == {6}
+    model.save(tmp_path / "model.keras")
+    assert isinstance(keras.models.load_model(tmp_path / "model.keras").update_rule, Twice)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ Views = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class _Saved:
-    """Of a dataclass of numbers what Keras asks for to save it."""
+    """A dataclass of numbers that Keras can save."""
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor, for Keras to save."""

@@ -18,6 +18,7 @@ import numpy as np
 from keras_aae import errors
 from keras_aae import plain_text
 from keras_aae.data import image_folder
+from keras_aae.data import images as images_lib
 from keras_aae.data import memory
 from keras_aae.data import npz
 from keras_aae.data import rows
@@ -220,7 +221,7 @@ def _bytes(x: np.ndarray, where: str) -> np.ndarray:
         raise errors.UserError(
             f"{where}: expected float images within [0, 1]. Received: {x.min():g} to {x.max():g}"
         )
-    return np.rint(x * 255).astype(np.uint8)
+    return np.rint(x * images_lib.WHITE).astype(np.uint8)
 
 
 def _check_finite(x: np.ndarray, where: str) -> None:

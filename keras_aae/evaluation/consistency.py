@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_aae import errors
 from keras_aae import progress
+from keras_aae.data import images as images_lib
 from keras_aae.models import autoencoder
 from keras_aae.models import latents
 
@@ -73,4 +74,4 @@ def _raw(examples: tf.Tensor, judge: autoencoder.Autoencoder) -> tf.Tensor:
     """Generated examples as the judge takes them: images as bytes."""
     if judge.example_spec.dtype != tf.uint8:
         return examples
-    return tf.cast(tf.round(255 * examples), tf.uint8)
+    return tf.cast(tf.round(images_lib.WHITE * examples), tf.uint8)

@@ -56,7 +56,7 @@ class Autoencoder(trainer.Trainer):
         class_names: The name of each class of the data, for those who read the answers.
         seed: Draws the initial weights and all noise. Default: drawn from Python's generator, which
             `keras.utils.set_random_seed` seeds.
-        **kwargs: As `keras.Model`: `name` and `dtype`.
+        **kwargs: As `keras.Model`: `name`, and `dtype`, a policy whose variables are float32.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -99,6 +99,11 @@ class Autoencoder(trainer.Trainer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        if self.dtype_policy.variable_dtype != "float32":
+            raise ValueError(
+                "Expected a dtype policy with variables of float32, like mixed_bfloat16. Received: "
+                f"{self.dtype_policy.name}"
+            )
         if not 0 <= average < 1:
             raise ValueError(f"Expected 0 <= average < 1. Received: average={average}")
         self.example_shape = _checked_shape(input_shape)

@@ -65,10 +65,12 @@ def in_range(values: tf.Tensor | np.ndarray, size: int, name: str) -> tf.Tensor:
         name: `class` or `cluster`.
 
     Raises:
-        ValueError: one is out of range; as for `of_batch`.
+        ValueError: one is no integer, or out of range; as for `of_batch`.
     """
     values = tf.convert_to_tensor(values)
     message = f"Expected each {name} from 0 to {size - 1}"
+    if not values.dtype.is_integer:
+        raise ValueError(f"{message}, as an integer. Received: dtype {values.dtype.name}")
     return _checked(values, (values >= 0) & (values < size), message, values)
 
 

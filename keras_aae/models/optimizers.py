@@ -3,10 +3,9 @@
 import keras
 import tensorflow as tf
 
+from keras_aae.models import defaults
 from keras_aae.models import phases as phases_lib
 from keras_aae.models import updates
-
-_BETA_1 = 0.5  # Of the default optimizer: adversarial training oscillates with more.
 
 
 def get(optimizer: str | keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
@@ -16,7 +15,7 @@ def get(optimizer: str | keras.optimizers.Optimizer) -> keras.optimizers.Optimiz
         ValueError: it is none.
     """
     if optimizer == "adam":
-        return keras.optimizers.Adam(1e-3, beta_1=_BETA_1)
+        return keras.optimizers.Adam(defaults.LEARNING_RATE, beta_1=defaults.MOMENTUM)
     if optimizer is None:
         raise ValueError("Expected an optimizer, or the name of one. Received: None")
     return keras.optimizers.get(optimizer)
@@ -48,11 +47,15 @@ def for_steps(
 
 
 def pattern(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """An optimizer with the settings of another, and the learning rate that it has now."""
+    """An optimizer with the settings of another, and the learning rate that it has now.
+
+    That of one that follows a schedule in a fixed ratio is what it was at the first step, as the
+    schedule begins again with a new optimizer, too.
+    """
     inner = _inner(optimizer)
     config = inner.get_config()
     if not _has_schedule(inner):
-        config["learning_rate"] = _rate(inner)
+        config["learning_rate"] = _first_rate(inner)
     return _scaled_like(optimizer, type(inner).from_config(config))
 
 
@@ -66,6 +69,10 @@ class _Following:
     def __call__(self) -> tf.Tensor:
         return tf.convert_to_tensor(self._leader.learning_rate) * self._ratio
 
+    def first(self) -> float:
+        """The rate where the leader begins."""
+        return _first_rate(_inner(self._leader)) * self._ratio
+
     def get_config(self) -> dict:
         return {"ratio": self._ratio}
 
@@ -75,11 +82,11 @@ def _copy(
 ) -> keras.optimizers.Optimizer:
     """An optimizer like one, whose learning rate keeps its ratio to the leader's.
 
-    One with a schedule follows that.
+    One with a schedule of its own follows that.
     """
     inner = _inner(copied)
     config = inner.get_config()
-    if not (_has_schedule(inner) or _has_schedule(_inner(leader))):
+    if not _has_schedule(inner):
         config["learning_rate"] = _Following(leader, _ratio(inner, leader))
     return _scaled_like(leader, type(inner).from_config(config))
 
@@ -96,7 +103,7 @@ def _scaled_like(
 
 
 def _ratio(optimizer: keras.optimizers.Optimizer, leader: keras.optimizers.Optimizer) -> float:
-    rate, of_leader = _rate(optimizer), _rate(leader)
+    rate, of_leader = _first_rate(optimizer), _first_rate(_inner(leader))
     if rate and not of_leader:
         raise ValueError(
             "Expected a learning rate above 0: that of the adversarial optimizer keeps its ratio "
@@ -105,7 +112,13 @@ def _ratio(optimizer: keras.optimizers.Optimizer, leader: keras.optimizers.Optim
     return rate / of_leader if of_leader else 1.0
 
 
-def _rate(optimizer: keras.optimizers.Optimizer) -> float:
+def _first_rate(optimizer: keras.optimizers.Optimizer) -> float:
+    """The learning rate, or what a schedule begins with."""
+    rate = optimizer._learning_rate
+    if isinstance(rate, _Following):
+        return rate.first()
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        return float(tf.convert_to_tensor(rate(0)))
     return float(tf.convert_to_tensor(optimizer.learning_rate))
 
 

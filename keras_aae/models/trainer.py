@@ -98,8 +98,9 @@ class Trainer(keras.Model):
             optimizer: Trains the autoencoder in joint updates, the first phase in sequential ones.
                 The other steps get copies of it, which follow its learning rate.
             adversarial_optimizer: The pattern for the adversarial phases, or in joint updates for
-                the discriminators. Its learning rate keeps its ratio to the other's; a model that
-                is saved while both are 0 comes back with the ratio 1. Default: the same.
+                the discriminators. Its learning rate keeps its ratio to the other's, unless it has
+                a schedule of its own; a model that is saved while both are 0 comes back with the
+                ratio 1. Default: the same.
             steps_per_execution: Steps in one call of the compiled function.
             jit_compile: Whether XLA compiles a step. `auto`: no.
             run_eagerly: Whether to run a step operation by operation, for debugging.

@@ -1,6 +1,7 @@
 """Update rules: how the phases of a minibatch become optimizer steps."""
 
 import abc
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -26,8 +27,24 @@ class Model(phases_lib.Model, Protocol):
         """The mean loss of each phase, which its running mean takes in."""
 
 
+_RULES: dict[str, type["UpdateRule"]] = {}
+
+
+def register(name: str) -> Callable[[type["UpdateRule"]], type["UpdateRule"]]:
+    """A decorator that gives an update rule a name, for `update_rule=`."""
+
+    def registered(rule: type["UpdateRule"]) -> type["UpdateRule"]:
+        _RULES[name] = rule
+        return rule
+
+    return registered
+
+
 class UpdateRule(abc.ABC):
-    """An order of optimizer steps."""
+    """Which optimizer steps a minibatch is, and how each is taken.
+
+    A rule of one's own is a subclass that `register` names.
+    """
 
     def steps(self, model: Model) -> dict[str, list[phases_lib.Phase]]:
         """The phases of each optimizer step, by the step's name and in order."""
@@ -75,6 +92,7 @@ class UpdateRule(abc.ABC):
         model.optimizers[step].apply(gradients, variables)
 
 
+@register("joint")
 class JointUpdate(UpdateRule):
     """One pass of the encoder for all phases.
 
@@ -100,6 +118,7 @@ class JointUpdate(UpdateRule):
             self.apply(model, step, tape, objective)
 
 
+@register("sequential")
 class SequentialUpdate(UpdateRule):
     """The paper's order (section 2): for each phase in turn a fresh pass and an optimizer."""
 
@@ -117,9 +136,6 @@ class SequentialUpdate(UpdateRule):
             with tf.GradientTape() as tape:
                 objective = self.objective(model, step, part, model.training_code(part))
             self.apply(model, step, tape, objective)
-
-
-_RULES = {"joint": JointUpdate, "sequential": SequentialUpdate}
 
 
 def get(name: str) -> UpdateRule:

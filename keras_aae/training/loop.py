@@ -157,7 +157,7 @@ def batch_sizes(config: config_lib.Config) -> dict[str, int]:
 
 
 class Worker(keras.callbacks.Callback):
-    """What each process of a run does beside training: mind the clock, bad values and signals.
+    """What each process does beside training: it times it, and ends it on bad values or a signal.
 
     Args:
         checkpoints: The run's checkpoints.
