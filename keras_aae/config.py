@@ -72,7 +72,7 @@ class Config:
         "semisup",
         "The name of the experiment: of its run directory and of its SavedModel.",
         brief=True,
-        pattern=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
+        pattern=r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}",
     )
     run_dir: str = _run(
         "", "Where the run writes everything. Default: runs/<name>-<time>.", brief=True

@@ -153,18 +153,25 @@ def _work_for_the_chief(
 
 
 def _finished(config: config_lib.Config) -> dict | None:
-    """The results of a run that has all that the settings ask for; None of any other."""
+    """The results of a run that has all that the settings ask for; None of any other.
+
+    Raises:
+        UserError: it is a run of other settings or other data.
+    """
     if not config.run_dir:
         return None
     directory = run_directory.RunDirectory(config.run_dir)
     directory.check(config)
     results = _previous(directory) if directory.exists() else {}
-    if not results.get("export"):
+    if not results.get("export") or not pathlib.Path(results["export"]).exists():
         return None
     likelihood = results.get("likelihood", {}).get("samples", 0)
     base_path = pathlib.Path(results["export"]).parent.absolute()
     same_export = base_path == pathlib.Path(config.export_dir, config.name).absolute()
-    return results if same_export and config.parzen_samples in (0, likelihood) else None
+    if not same_export or config.parzen_samples not in (0, likelihood):
+        return None
+    directory.check_same(config, assembly.load_data(config))
+    return results
 
 
 def _previous(directory: run_directory.RunDirectory) -> dict:

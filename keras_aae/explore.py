@@ -73,6 +73,7 @@ class _Handler(server.BaseHTTPRequestHandler):
         # Other sites may not load it into theirs, and the next run on this port is another page.
         self.send_header("Cross-Origin-Resource-Policy", "same-origin")
         self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("X-Frame-Options", "DENY")
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
         return body

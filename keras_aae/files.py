@@ -27,7 +27,9 @@ def write(target: pathlib.Path, content: str | bytes) -> None:
         UserError: it can't be written.
     """
     with replacing(target) as unfinished:
-        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+        # Names of files may be bytes that aren't UTF-8, and stay those.
+        raw = content.encode(errors="surrogateescape") if isinstance(content, str) else content
+        unfinished.write_bytes(raw)
 
 
 @contextlib.contextmanager
@@ -56,11 +58,13 @@ def replacing(target: pathlib.Path) -> Iterator[pathlib.Path]:
 def remove_unfinished(folder: pathlib.Path) -> None:
     """Removes what killed processes left in a folder that only this process writes to now.
 
+    What is in folders within it may be others'.
+
     Raises:
         UserError: it can't be removed.
     """
     with writing(folder):
-        for left in folder.rglob(f"{_UNFINISHED}*"):
+        for left in folder.glob(f"{_UNFINISHED}*"):
             if left.is_file():
                 left.unlink()
 

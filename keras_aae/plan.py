@@ -1,5 +1,6 @@
 """The runs that one command asks for: each seed of `--seeds` with each value of `--sweep`."""
 
+import collections
 import dataclasses
 import itertools
 from typing import Any
@@ -58,7 +59,8 @@ def variations(config: config_lib.Config) -> list[Variation]:
         changed = dataclasses.replace(config, seeds="", sweep="", **value, **seed)
         name = parse.quote(",".join(parts), safe="=,+")  # A value may be a path.
         made.append(Variation(name, ",".join(parts[: len(value)]), changed))
-    repeated = {each.name for each in made if [one.name for one in made].count(each.name) > 1}
+    counts = collections.Counter(each.name for each in made)
+    repeated = {name for name, count in counts.items() if count > 1}
     if repeated:
         raise errors.UserError(
             f"--seeds, --sweep: {', '.join(sorted(repeated))} stands there twice"

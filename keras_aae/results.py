@@ -5,10 +5,12 @@ import os
 import platform
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_aae import config as config_lib
 from keras_aae import data
+from keras_aae import errors
 from keras_aae import evaluation
 from keras_aae import models
 from keras_aae import version
@@ -113,9 +115,12 @@ def _numbers(
     """The numbers of the held-out examples."""
     validation, test = dataset.validation, dataset.test
     has_test = len(test.x) > 0
-    numbers = {
+    numbers: dict = {
         "validation": evaluator.evaluate(validation),
         "test": evaluator.evaluate(test, validation) if has_test else None,
+    }
+    _check_finite(numbers)
+    numbers |= {
         "prior_match": evaluator.prior_match(test if has_test else validation),
         "style_probe": evaluator.style_probe(validation, test) if has_test else None,
         "calibration": evaluator.calibration(test if has_test else validation),
@@ -125,6 +130,17 @@ def _numbers(
             evaluator.model, validation, test, config.parzen_samples, directory.path
         )
     return numbers
+
+
+def _check_finite(numbers: Mapping[str, Mapping[str, float] | None]) -> None:
+    """Raises a UserError where examples are so far from those of training that a number is not."""
+    for split, found in numbers.items():
+        for name, value in (found or {}).items():
+            if not np.isfinite(value):
+                raise errors.UserError(
+                    f"the {name.replace('_', ' ')} of the {split} examples is {value}: some are "
+                    "too far from those that it was trained on. Nothing is exported"
+                )
 
 
 def show(results: Mapping, directory: run_directory.RunDirectory) -> None:

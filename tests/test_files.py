@@ -55,8 +55,15 @@ def test_only_what_was_left_unfinished_is_removed(tmp_path):
     for name in ("a/.unfinished-0123-b.txt", "a/b.txt", ".unfinished-0123-c.json"):
         (tmp_path / name).write_text("")
     files.remove_unfinished(tmp_path)
+    files.remove_unfinished(tmp_path / "gone")
     left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
-    assert left == ["a", "a/.unfinished-mine", "a/b.txt"]
+    # Those in a folder within it may be another's.
+    assert left == ["a", "a/.unfinished-0123-b.txt", "a/.unfinished-mine", "a/b.txt"]
+
+
+def test_names_of_files_that_are_not_utf_8_are_written_as_they_are(tmp_path):
+    files.write(tmp_path / "list.csv", "caf\udce9.png\n")
+    assert (tmp_path / "list.csv").read_bytes() == b"caf\xe9.png\n"
 
 
 def test_the_fault_of_the_disk_opens_a_long_message():

@@ -212,6 +212,25 @@ def test_a_finished_run_is_not_trained_again(finished, bars_npz, monkeypatch, ca
     assert {file: file.stat().st_mtime_ns for file in (finished / "run").glob("[!.]*")} == before
 
 
+def test_a_finished_run_on_other_data_is_refused(copied, monkeypatch):
+    path, arguments = copied
+    monkeypatch.chdir(path)
+    with np.load(path / "bars.npz") as data:
+        changed = dict(data)
+    changed["x_train"] = 255 - changed["x_train"]
+    np.savez(path / "bars.npz", **changed)
+    with pytest.raises(keras_aae.UserError, match="holds a run on other data"):
+        run_here(*arguments)
+
+
+def test_a_finished_run_whose_export_is_gone_exports_again(copied, monkeypatch):
+    path, arguments = copied
+    monkeypatch.chdir(path)
+    shutil.rmtree(path / "saved_models", ignore_errors=True)
+    found = run_here(*arguments)
+    assert (path / found["export"] / "saved_model.pb").exists()
+
+
 def test_other_settings_in_the_directory_of_a_run_are_refused(finished, bars_npz):
     done = fork(
         f"--dataset={bars_npz}", "--run_dir=run", "--name=bars", *LONGER, "--seed=5", cwd=finished
@@ -304,6 +323,18 @@ def test_a_rate_that_is_too_high_stops_or_is_halved(tmp_path, monkeypatch):
     loaded = tf.saved_model.load(found["export"])
     answer = loaded.signatures["reconstruct"](features=tf.constant(x))["features"]
     assert np.isfinite(answer).all()
+
+
+def test_an_example_that_is_too_far_from_the_others_is_not_exported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    x[55, 1] = 1e30
+    np.savez("table.npz", x_train=x[:50], x_test=x[50:])
+    arguments = ("--dataset=table.npz", "--run_dir=run", "--model=aae", *SMOKE_UNLABELLED)
+    with pytest.raises(keras_aae.UserError, match="mse of the test examples is inf: some are too"):
+        run_here(*arguments)
+    assert not (tmp_path / "saved_models").exists()
+    assert not (tmp_path / "run/results.json").exists()
 
 
 def test_the_savedmodel_works_without_this_package_and_has_the_same_error(finished, bars_npz):

@@ -62,4 +62,6 @@ def test_half_of_what_is_granted_may_be_taken(monkeypatch):
 def test_bytes_are_kept_as_they_are_and_others_in_copies():
     assert memory.needed((10, 4, 5), np.dtype(np.uint8)) == 200
     assert memory.needed((10, 4, 5), np.dtype(np.float32)) == 3 * 800
+    assert memory.needed((10,), np.dtype(np.int8)) == 3 * 80  # Labels are read as int64,
+    assert memory.needed((10,), np.dtype("S7")) == 3 * 10 * 7 * 4  # or as text.
     assert memory.needed((2**40, 2**40), np.dtype(">f8")) == 3 * 2**83

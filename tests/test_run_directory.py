@@ -63,6 +63,11 @@ def test_a_directory_in_use_is_refused(tmp_path):
         pass
 
 
+def test_a_path_that_is_too_long_is_refused(tmp_path):
+    with pytest.raises(errors.UserError, match="not writable .File name too long"):
+        run_directory.RunDirectory(tmp_path / ("x" * 300)).check(config_lib.Config())
+
+
 def test_a_path_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with (

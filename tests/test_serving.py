@@ -69,6 +69,35 @@ def test_a_stable_version_that_is_gone_is_replaced_by_the_oldest(base):
     assert labels(base) == {"stable": 2, "canary": 4}
 
 
+def test_a_canary_that_is_gone_is_replaced_by_the_newest(base):
+    for number in (2, 3):
+        (base / f"digits/{number}").rmdir()
+    (base / "digits/2").mkdir()
+    model_base.register(base, "digits", 2)
+    assert labels(base) == {"stable": 1, "canary": 2}
+
+
+def test_what_stands_there_of_other_models_stays(base):
+    mine = """model_config_list {
+      config { name: "resnet" base_path: "/models/resnet"
+               model_version_policy { specific { versions: 3 versions: 4 } } }
+      config { name: "other" base_path: "/models/other" model_version_policy { all {} } } }"""
+    text_format.Parse(mine, expected := model_server_config_pb2.ModelServerConfig())
+    (base / "models.config").write_text(mine)
+    model_base.register(base, "digits", 3)
+    model_base.promote(base, "digits", 2)
+    found = config(base)
+    for entry in expected.model_config_list.config:
+        assert found[entry.name] == entry
+    assert labels(base) == {"stable": 2, "canary": 3}
+
+
+def test_folders_that_are_no_version_are_left_alone(base):
+    for name in ("\u00b2", "\u0664", "9" * 23, "-1", "1.5"):
+        (base / "digits" / name).mkdir()
+    assert model_base.numbers(base, "digits") == [1, 2, 3]
+
+
 @pytest.mark.parametrize(("name", "version"), [("digits", 7), ("gone", 0), ("gone", 1)])
 def test_what_is_not_there_is_not_promoted(base, name, version):
     before = (base / "models.config").read_text()
@@ -81,6 +110,10 @@ def test_a_damaged_config_is_named(base):
     (base / "models.config").write_text("model_config_list {")
     with pytest.raises(errors.UserError, match=r"models\.config: damaged"):
         model_base.versions(base)
+    (base / "models.config").unlink()
+    (base / "models.config").mkdir()
+    with pytest.raises(errors.UserError, match=r"models\.config: damaged \(Is a directory"):
+        model_base.versions(base)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +124,8 @@ def test_a_damaged_config_is_named(base):
         ("damaged", "digits", r"models\.config: damaged"),
         ("a[b]", "digits", "expected a path without"),
         ("file", "digits", "file can't be written to"),
+        ("dangling", "digits", "dangling can't be written to"),
+        ("x" * 300, "digits", "not writable .File name too long"),
     ],
 )
 def test_where_an_export_cannot_go_is_said_before_there_is_a_model(tmp_path, place, name, message):
@@ -99,6 +134,7 @@ def test_where_an_export_cannot_go_is_said_before_there_is_a_model(tmp_path, pla
     (tmp_path / "models/README.md").write_text("")
     (tmp_path / "damaged/models.config").write_text("model_config_list {")
     (tmp_path / "file").write_text("")
+    (tmp_path / "dangling").symlink_to(tmp_path / "gone")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(errors.UserError, match=message):
         model_base.check(tmp_path / place, name)

@@ -185,6 +185,29 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(trained, how, what, c
     np.testing.assert_array_equal(*(m.encoder.get_weights()[0] for m in (whole, again)))
 
 
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("x")])
+def test_a_part_that_cannot_be_read_is_damage_too(trained, make, capsys):
+    path, _ = trained
+    (part,) = path.glob("checkpoints/ckpt-6.data-*")
+    part.unlink()
+    make(part)
+    _, rows = run(path)
+    assert re.search(r"ckpt-6.*damaged.*trying the one before", capsys.readouterr().err)
+    assert [row["step"] for row in rows] == [2, 4, 6]
+
+
+def test_damaged_checkpoints_of_later_steps_leave_the_others_alone(trained):
+    """And names that only look like those of checkpoints are none."""
+    path, _ = trained
+    for name in ("ckpt-88.json", "ckpt-99.json", "ckpt-0009.json", "ckpt-\u0664.json"):
+        (path / "checkpoints" / name).write_text("{}")
+    shutil.copy(next(path.glob("checkpoints/ckpt-6.index")), path / "checkpoints/ckpt-6.index~")
+    _, rows = run(path, steps=8)
+    assert [row["step"] for row in rows] == [2, 4, 6, 8]
+    records = {each.name for each in path.glob("checkpoints/ckpt-[0-9]*.json")}
+    assert {"ckpt-6.json", "ckpt-8.json", "ckpt-88.json", "ckpt-99.json"} <= records
+
+
 @pytest.fixture
 def trained(tmp_path, trained_once):
     """The directory of a run that was trained for six steps, to change, and its model."""

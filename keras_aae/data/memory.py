@@ -15,8 +15,11 @@ _COPIES = 3  # Of an array that isn't bytes, itself included, while it is checke
 
 
 def needed(shape: tuple[int, ...], dtype: np.dtype) -> int:
-    """About how many bytes it takes to read an array."""
-    return math.prod(shape) * dtype.itemsize * (1 if dtype == np.uint8 else _COPIES)
+    """About how many bytes it takes to read an array, with labels as int64 or text."""
+    if dtype == np.uint8 and len(shape) > 1:
+        return math.prod(shape)
+    read_as = {"S": 4 * dtype.itemsize, "b": 8, "i": 8, "u": 8}.get(dtype.kind, dtype.itemsize)
+    return math.prod(shape) * read_as * _COPIES
 
 
 def check(where: str | os.PathLike, needed: int, max_memory: float | None) -> None:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
 import dataclasses
+import io
 import math
 import os
 import sys
+from typing import IO
 from typing import Any
 import warnings
 import zipfile
@@ -27,6 +29,7 @@ _HEADERS = {
     (2, 0): np.lib.format.read_array_header_2_0,
 }
 _CHUNK = 16 << 20  # Bytes that are read at a time.
+_LONGEST_HEADER = 10_000  # Bytes, as numpy has it.
 _ENDING = ".npy"  # Of the name of an array in the archive.
 
 
@@ -109,9 +112,10 @@ def _member(archive: zipfile.ZipFile, name: str) -> _Member:
     """
     info = archive.getinfo(name + _ENDING)
     with archive.open(info) as file:
-        read_header = _HEADERS[np.lib.format.read_magic(file)]
-        shape, in_columns, dtype = read_header(file)
+        shape, in_columns, dtype = _header(file)
         length = file.tell()
+    if min(shape, default=0) < 0:
+        raise ValueError(f"{name} has a negative size")
     if dtype.hasobject:
         raise ValueError(f"{name} holds pickled objects, which are not read; save plain arrays")
     if info.file_size != length + math.prod(shape) * dtype.itemsize:
@@ -125,6 +129,19 @@ def _member(archive: zipfile.ZipFile, name: str) -> _Member:
         is_stored_images=images and as_it_is,
         start=_start(archive, info) + length,
     )
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """The shape of an array, whether it stands there by columns, and its dtype.
+
+    A header may say that it is gigabytes long, which numpy believes.
+    """
+    version = np.lib.format.read_magic(file)
+    size = file.read(2 if version == (1, 0) else 4)
+    length = int.from_bytes(size, "little")
+    if length > _LONGEST_HEADER:
+        raise ValueError(f"it has a header of {length} bytes")
+    return _HEADERS[version](io.BytesIO(size + file.read(length)))
 
 
 def _start(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> int:

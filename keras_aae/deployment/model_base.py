@@ -6,9 +6,11 @@
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import MutableMapping
 import contextlib
 import os
 import pathlib
+import re
 from typing import NamedTuple
 
 from google.protobuf import text_format
@@ -19,9 +21,11 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from keras_aae import errors
 from keras_aae import files
+from keras_aae import reading
 from keras_aae.deployment import signatures as signatures_lib
 
 _CONFIG = "models.config"
+_NUMBER = re.compile(r"[0-9]{1,18}")  # Of a version: an int64.
 _MOUNT = "/models"  # Where the server sees the model base; see saved_models/compose.yaml.
 
 
@@ -46,11 +50,12 @@ def check(base: pathlib.Path, name: str) -> None:
     """
     files.check_readable_by_tensorflow(base, "--export_dir")
     folder = base / name
-    if name == _CONFIG or (folder.exists() and not folder.is_dir()):
-        raise errors.UserError(
-            f"--name={name}: {folder} is a file of the model base; choose another --name"
-        )
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    with files.writing(folder):  # The path may be too long.
+        if name == _CONFIG or (folder.exists() and not folder.is_dir()):
+            raise errors.UserError(
+                f"--name={name}: {folder} is a file of the model base; choose another --name"
+            )
+        there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise errors.UserError(f"--export_dir={base}: {there} can't be written to")
     _read(base)
@@ -69,10 +74,9 @@ def register(base: pathlib.Path, name: str, version: int) -> None:
     Raises:
         UserError: there is no such model base, or `models.config` is damaged or can't be written.
     """
-    with _changing(base) as served:
-        labels = _entry(served, name).version_labels
-        labels["canary"] = max(version, labels["canary"])
+    with _changing(base, name) as labels:
         there = numbers(base, name)
+        labels["canary"] = max(version, labels["canary"] if labels["canary"] in there else 0)
         if labels["stable"] not in there:
             labels["stable"] = min(there)
 
@@ -92,8 +96,7 @@ def promote(base: pathlib.Path, name: str, version: int = 0) -> int:
         UserError: there is no such model base, model or version, or `models.config` is damaged or
             can't be written.
     """
-    with _changing(base) as served:
-        labels = _entry(served, name).version_labels
+    with _changing(base, name) as labels:
         version = version or labels["canary"]
         there = numbers(base, name)
         if version not in there:
@@ -129,7 +132,7 @@ def versions(base: pathlib.Path) -> list[Version]:
 def numbers(base: pathlib.Path, name: str) -> list[int]:
     """The numbers of the versions of a model that are there, in order."""
     folders = (base / name).iterdir() if (base / name).is_dir() else ()
-    return sorted(int(folder.name) for folder in folders if folder.name.isdigit())
+    return sorted(int(folder.name) for folder in folders if _NUMBER.fullmatch(folder.name))
 
 
 def write_warm_up(
@@ -165,8 +168,8 @@ def _read(base: pathlib.Path) -> model_server_config_pb2.ModelServerConfig:
     served = model_server_config_pb2.ModelServerConfig()
     try:
         return text_format.Parse(path.read_text(), served) if path.exists() else served
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise errors.UserError(f"{path}: damaged ({error})") from error
+    except (text_format.ParseError, UnicodeDecodeError, OSError, RecursionError) as error:
+        raise errors.UserError(f"{path}: damaged ({reading.reason(error)})") from error
 
 
 def _entry(
@@ -182,15 +185,18 @@ def _entry(
 
 
 @contextlib.contextmanager
-def _changing(base: pathlib.Path) -> Iterator[model_server_config_pb2.ModelServerConfig]:
-    """What `models.config` holds, to change; written at the end, by one process at a time."""
+def _changing(base: pathlib.Path, name: str) -> Iterator[MutableMapping[str, int]]:
+    """The labels of a model in `models.config`, to change; written by one process at a time.
+
+    What stands there of other models stays as it is.
+    """
     if not base.is_dir():
         raise errors.UserError(f"--export_dir={base}: no such folder")
     with files.locked(base / f".{_CONFIG}.lock"):
         served = _read(base)
-        yield served
-        for entry in served.model_config_list.config:
-            # A label may only name a version that is served.
-            served_numbers = entry.model_version_policy.specific.versions
-            served_numbers[:] = sorted(set(entry.version_labels.values()))
+        entry = _entry(served, name)
+        yield entry.version_labels
+        # A label may only name a version that is served.
+        served_numbers = entry.model_version_policy.specific.versions
+        served_numbers[:] = sorted(set(entry.version_labels.values()))
         files.write(base / _CONFIG, text_format.MessageToString(served))

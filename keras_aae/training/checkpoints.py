@@ -19,7 +19,7 @@ from keras_aae.models import trainer
 from keras_aae.training import run_directory
 
 _KEPT = 2  # The newest; the others are removed.
-_NAME = re.compile(r"ckpt-(\d+)(\.json|\.index|\.data-.*|_temp)")
+_NAME = re.compile(r"ckpt-(0|[1-9][0-9]*)(\.json|\.index|\.data-[0-9of-]+|_temp)")
 
 
 class Checkpoints:
@@ -67,7 +67,7 @@ class Checkpoints:
         return 0
 
     def save(self, within_epoch: bool = False) -> None:
-        """Writes a checkpoint; only the newest two are kept.
+        """Writes a checkpoint; of those up to it only the newest two are kept.
 
         Args:
             within_epoch: Whether it falls within an epoch, so that the running means of the losses
@@ -80,7 +80,9 @@ class Checkpoints:
         self.check_finite()
         step = int(self._model.step.numpy())
         with files.writing(self._folder, tf.errors.OpError):
-            self._record(step).unlink(missing_ok=True)
+            # The record first: what goes then is no checkpoint any more.
+            for path in (self._record(step), *self._parts(step)):
+                _remove(path)
             self._checkpoint.write(str(self._folder / f"ckpt-{step}"))
             parts = self._parts(step)
             for path in (*parts, self._folder):
@@ -93,7 +95,9 @@ class Checkpoints:
                 "files": {part.name: files.digest_of_file(part) for part in parts},
             }
             files.write_record(self._record(step), record)
-            self._remove_all_but(self._steps()[-_KEPT:])
+            # Later ones were damaged when training went on from an earlier one: they don't count.
+            kept = [each for each in self._steps() if each <= step][-_KEPT:]
+            self._remove_others(kept)
 
     def _running_means(self) -> list[tf.Variable]:
         return [variable for metric in self._model.metrics for variable in metric.variables]
@@ -120,7 +124,9 @@ class Checkpoints:
         return [
             path
             for path in sorted(self._entries())
-            if path.name.startswith(f"ckpt-{step}.") and path.suffix != ".json"
+            if (name := _NAME.fullmatch(path.name))
+            and int(name[1]) == step
+            and name[2].startswith((".index", ".data"))
         ]
 
     def _restore(self, step: int) -> None:
@@ -131,9 +137,13 @@ class Checkpoints:
         """
         path = self._folder / f"ckpt-{step}"
         record = files.read_record(self._record(step))
-        assert record  # It was listed.
-        parts = self._parts(step)
-        if {part.name: files.digest_of_file(part) for part in parts} != record["files"]:
+        try:
+            found = {part.name: files.digest_of_file(part) for part in self._parts(step)}
+        except OSError as error:
+            raise errors.UserError(
+                f"{path}: damaged checkpoint ({reading.reason(error)})"
+            ) from error
+        if not record or found != record["files"]:
             raise errors.UserError(f"{path}: damaged checkpoint; its checksums are others")
         try:
             self._checkpoint.read(str(path)).assert_existing_objects_matched().expect_partial()
@@ -146,16 +156,16 @@ class Checkpoints:
             record[name] for name in ("seconds", "rows", "running")
         )
 
-    def _remove_all_but(self, kept: list[int]) -> None:
-        """Removes other checkpoints, and what is left of those that were not finished."""
+    def _remove_others(self, kept: list[int]) -> None:
+        """Removes other checkpoints up to the last one, and what is left of unfinished ones."""
         for path in self._entries():
             name = _NAME.fullmatch(path.name)
-            if not name or (int(name[1]) in kept and name[2] != "_temp"):
+            if not name:
                 continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+            step = int(name[1])
+            if name[2] != "_temp" and (step in kept or step > kept[-1]):
+                continue
+            _remove(path)
 
     def check_finite(self) -> None:
         """Raises a NotFiniteError where a weight, or an optimizer's, is not finite."""
@@ -164,3 +174,11 @@ class Checkpoints:
                 values = tf.cast(tf.convert_to_tensor(variable), tf.float32)
                 if not bool(tf.reduce_all(tf.math.is_finite(values))):
                     raise errors.NotFiniteError(f"{variable.path} has values that are not finite")
+
+
+def _remove(path: pathlib.Path) -> None:
+    """Removes a file, or a folder that took a file's place."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -26,6 +26,7 @@ from keras_aae import models
 from keras_aae import version
 
 SUMMARY = "summary.json"  # Of a study, whose runs are directories within its own.
+_PARTS = ("", "checkpoints", "edge", "figures")  # Folders that it writes to.
 _FLAGFILE = "config.cfg"  # For people; a run before 0.3 has it and no record.
 _VERSION = "# keras_aae "  # Opens that file since 0.2, before the version that wrote it.
 
@@ -116,7 +117,9 @@ class RunDirectory:
             UserError: it has others, or TensorFlow can't read checkpoints back from there.
         """
         files.check_readable_by_tensorflow(self.path, "--run_dir")
-        if not self.exists():
+        with files.writing(self.path):  # The path may be too long.
+            there = self.exists()
+        if not there:
             return
         differences = config.differences(self.read_config())
         if differences:
@@ -145,14 +148,15 @@ class RunDirectory:
         if not lock:
             raise errors.UserError(f"--run_dir={self.path}: another process is at work there")
         with lock:
-            files.remove_unfinished(self.path)
+            for part in _PARTS:
+                files.remove_unfinished(self.path / part)
             self.check(config)
             if dataset:
                 self._keep_or_check(config, dataset)
             yield
 
     def check_same(self, config: config_lib.Config, dataset: data.Dataset) -> None:
-        """Checks that the run, which another process holds, has these settings and this data.
+        """Checks that the run, which this process doesn't hold, has these settings and this data.
 
         Raises:
             UserError: it has others, or is not there.
