@@ -64,7 +64,7 @@ def test_a_directory_in_use_is_refused(tmp_path):
 
 
 def test_a_path_that_is_too_long_is_refused(tmp_path):
-    with pytest.raises(errors.UserError, match="not writable .File name too long"):
+    with pytest.raises(errors.UserError, match=r"not writable \(File name too long"):
         run_directory.RunDirectory(tmp_path / ("x" * 300)).check(config_lib.Config())
 
 
