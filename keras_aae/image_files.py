@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import contextlib
 import math
 import os
+import threading
 from typing import NamedTuple
 import warnings
 
@@ -28,6 +29,10 @@ ENDINGS = frozenset(
 
 # Where Pillow warns of many pixels, `_opened` raises; catching the warning isn't safe in threads.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+# Pixels. While it is decoded a picture takes up to 25 bytes for each, of large ones one at a time.
+_LARGE = 10_000_000
+_one_large = threading.Lock()
 
 _READERS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")  # Pillow's; that of JPEG opens MPO, too.
 _ON_THEIR_SIDE = (5, 6, 7, 8)  # Values of EXIF's orientation that turn by a quarter.
@@ -67,13 +72,18 @@ def read(path: str | os.PathLike) -> Picture:
         UserError: the file is missing, damaged, of another format or with too many pixels, or it
             isn't known which of its values is white.
     """
-    with _opened(path) as opened:
+    with _opened(path) as opened, _turn(opened):
         has_more = getattr(opened, "is_animated", False)
         opened.load()
         with contextlib.suppress(Exception):  # Damaged EXIF data turns nothing.
             ImageOps.exif_transpose(opened, in_place=True)
         pixels = _deep_pixels(opened, path) if _is_deep(opened) else _pixels(opened)
         return Picture(pixels, has_more)
+
+
+def _turn(opened: Image.Image) -> contextlib.AbstractContextManager:
+    """Waits for other threads to be done with a large picture, where this one is large, too."""
+    return _one_large if math.prod(opened.size) > _LARGE else contextlib.nullcontext()
 
 
 def describe(path: str | os.PathLike, *, whole: bool = False) -> Description:

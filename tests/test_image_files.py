@@ -1,5 +1,7 @@
+from concurrent import futures
 import os
 import shutil
+import time
 
 import numpy as np
 from PIL import EpsImagePlugin
@@ -113,3 +115,22 @@ def test_the_description_of_a_file_is_what_reading_it_gives(tmp_path):
             assert image_files.describe(tmp_path / name) == (pixels.shape, has_more), name
     grey.save(tmp_path / "many.gif", save_all=True, append_images=[Image.fromarray(255 - GREY)])
     assert image_files.describe(tmp_path / "many.gif") == ((2, 3, 1), True)
+
+
+@pytest.mark.parametrize(("large", "at_once"), [(63, 1), (64, 2)])
+def test_large_pictures_are_decoded_one_at_a_time(tmp_path, monkeypatch, large, at_once):
+    Image.new("L", (8, 8)).save(tmp_path / "x.png")
+    monkeypatch.setattr(image_files, "_LARGE", large)
+    decode, running, most = image_files._pixels, [], []
+
+    def noted(opened):
+        running.append(opened)
+        most.append(len(running))
+        time.sleep(0.1)
+        running.remove(opened)
+        return decode(opened)
+
+    monkeypatch.setattr(image_files, "_pixels", noted)
+    with futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(image_files.read, [tmp_path / "x.png"] * 2))
+    assert max(most) == at_once
