@@ -393,7 +393,7 @@ class Config:
     def _check_mode(self) -> None:
         """Raises a UserError where a mode lacks what it works on, or the model can't do it."""
         if self.mode in _ONLY_IN["runs"] and not self.runs:
-            raise errors.UserError(f"--mode={self.mode}: expected --runs=<directory>")
+            raise errors.UserError(f"--mode={self.mode}: expected --runs=<directories of runs>")
         if self.mode in ON_A_RUN and not self.run_dir:
             raise errors.UserError(
                 f"--mode={self.mode}: expected --run_dir=<the directory of a finished run>"

@@ -290,11 +290,18 @@ def _judge(config: config_lib.Config) -> dict:
     """Has the classifier of another finished run read the class of generated examples."""
     judge = run_directory.RunDirectory(config.runs)
     with _finished_run(config) as (directory, model, results):
+        if judge.id == directory.id:
+            raise errors.UserError(f"--runs={config.runs}: expected another run than it judges")
         names = None
         if model.prediction == "cluster":
             validation = directory.load_examples().validation
             names = evaluation.Evaluator(model).cluster_names(validation)
-        found = consistency.class_consistency(model, judge.load_model(), names)
+        try:
+            found = consistency.class_consistency(model, judge.load_model(), names)
+        except ValueError as error:
+            raise errors.UserError(
+                f"--mode=judge --run_dir={config.run_dir} --runs={config.runs}: {error}"
+            ) from error
         results["class_consistency"] = {"judge": config.runs, **found}
         _report(config, results, directory)
     results_lib.show(results, directory)

@@ -72,7 +72,7 @@ def read(path: str | os.PathLike) -> Picture:
         UserError: the file is missing, damaged, of another format or with too many pixels, or it
             isn't known which of its values is white.
     """
-    with _opened(path) as opened, _turn(opened):
+    with _opened(path) as opened, _alone_if_large(opened):
         has_more = getattr(opened, "is_animated", False)
         opened.load()
         with contextlib.suppress(Exception):  # Damaged EXIF data turns nothing.
@@ -81,7 +81,7 @@ def read(path: str | os.PathLike) -> Picture:
         return Picture(pixels, has_more)
 
 
-def _turn(opened: Image.Image) -> contextlib.AbstractContextManager:
+def _alone_if_large(opened: Image.Image) -> contextlib.AbstractContextManager:
     """Waits for other threads to be done with a large picture, where this one is large, too."""
     return _one_large if math.prod(opened.size) > _LARGE else contextlib.nullcontext()
 

@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 from test_models import make
 
-from keras_aae import errors
 from keras_aae.evaluation import consistency
 
 
@@ -63,10 +62,10 @@ def test_a_cluster_is_read_as_the_class_that_it_stands_for():
     ],
 )
 def test_a_judge_of_something_else_is_refused(judge, said):
-    with pytest.raises(errors.UserError, match=said):
+    with pytest.raises(ValueError, match=said):
         consistency.class_consistency(generator(), judge)
 
 
 def test_a_model_without_a_class_to_choose_is_refused():
-    with pytest.raises(errors.UserError, match="generates by class or cluster"):
+    with pytest.raises(ValueError, match="generates by class or cluster"):
         consistency.class_consistency(make("label_informed"), reader())

@@ -539,7 +539,12 @@ def test_a_run_suggests_what_to_label_next(finished, tmp_path, bars_npz, capsys)
 
 def test_a_run_judges_what_another_generates(finished, tmp_path, capsys):
     shutil.copytree(finished / "run", tmp_path / "run")
-    run_here("--mode=judge", f"--run_dir={tmp_path}/run", f"--runs={finished}/run")
+    arguments = ("--mode=judge", f"--run_dir={tmp_path}/run", f"--runs={finished}/run")
+    with pytest.raises(keras_aae.UserError, match="expected another run than it judges"):
+        run_here(*arguments)
+    record = files.read_record(tmp_path / "run/run.json")
+    files.write_record(tmp_path / "run/run.json", {**record, "id": "another"})
+    run_here(*arguments)
     found = results(tmp_path)["class_consistency"]
     assert found["judge"] == f"{finished}/run"
     assert len(found["by_value"]) == 3

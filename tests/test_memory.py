@@ -52,8 +52,9 @@ def test_half_of_what_is_granted_may_be_taken(monkeypatch):
     with pytest.raises(errors.UserError) as caught:
         memory.check("x.npz", 4_100_000_000, None)
     assert str(caught.value) == (
-        "x.npz: takes about 4.1 GB of memory to read (bytes once, all else 3 times). Expected: at "
-        "most 4 GB, half of this machine's memory. A larger --max_memory allows more"
+        "x.npz: takes about 4.1 GB of memory to read (images as bytes once, all else 3 times, "
+        "labels as int64 or text). Expected: at most 4 GB, half of this machine's memory. A larger "
+        "--max_memory allows more"
     )
     with pytest.raises(errors.UserError, match=r"about 7.1 GB .* at most 7 GB, --max_memory\."):
         memory.check("x.npz", 7_100_000_000, 7.0)

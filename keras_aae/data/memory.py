@@ -37,8 +37,9 @@ def check(where: str | os.PathLike, needed: int, max_memory: float | None) -> No
     if needed > allowed(max_memory):
         by = "half of this machine's memory" if max_memory is None else "--max_memory"
         raise errors.UserError(
-            f"{where}: takes about {needed / _GB:.3g} GB of memory to read (bytes once, all else "
-            f"{_COPIES} times). Expected: at most {allowed(max_memory) / _GB:.3g} GB, {by}. A "
+            f"{where}: takes about {needed / _GB:.3g} GB of memory to read (images as bytes once, "
+            f"all else {_COPIES} times, labels as int64 or text). Expected: at most "
+            f"{allowed(max_memory) / _GB:.3g} GB, {by}. A "
             "larger --max_memory allows more"
         )
 

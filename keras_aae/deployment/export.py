@@ -166,7 +166,7 @@ def _write(
     saved = tf.Module()
     networks = (model.averaged_encoder, model.averaged_decoder)
     variables = [model.temperature, *(each for network in networks for each in network.variables)]
-    saved.kept = [variable.value for variable in variables]
+    saved.tracked = [variable.value for variable in variables]
     default = {"serving_default": functions[signatures_lib.default(model)]}
     tf.saved_model.save(saved, str(path), {**functions, **default})
     return {

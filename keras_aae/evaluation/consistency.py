@@ -7,7 +7,6 @@ nothing. Not from the paper, whose figures 7 and 9 leave that to the eye.
 import numpy as np
 import tensorflow as tf
 
-from keras_aae import errors
 from keras_aae import progress
 from keras_aae.data import images as images_lib
 from keras_aae.models import autoencoder
@@ -37,8 +36,8 @@ def class_consistency(
         cluster.
 
     Raises:
-        UserError: the model has no class or cluster to choose, or the judge predicts no classes, or
-            those of other examples.
+        ValueError: the model has no class or cluster to choose, or the judge predicts no classes,
+            or those of other examples.
     """
     size = _chosen(model, judge).size
     chosen = np.arange(count) % size
@@ -58,13 +57,13 @@ def class_consistency(
 def _chosen(model: autoencoder.Autoencoder, judge: autoencoder.Autoencoder) -> latents.Categorical:
     """The latent variable of the model whose values are chosen, once both models fit."""
     if not model.categorical:
-        raise errors.UserError("expected a model that generates by class or cluster")
+        raise ValueError("expected a model that generates by class or cluster")
     if judge.prediction != "class":
-        raise errors.UserError("expected a judge that predicts classes")
+        raise ValueError("expected a judge that predicts classes")
     for what in ("example_shape", "class_names"):
         ours, theirs = getattr(model, what), getattr(judge, what)
         if ours != theirs:
-            raise errors.UserError(
+            raise ValueError(
                 f"expected a judge of the same {what.replace('_', ' ')}: {ours}. Received: {theirs}"
             )
     return model.categorical

@@ -71,6 +71,7 @@ class CategoricalAAE(autoencoder.Autoencoder):
         made = augmentation.named(views, input_shape) if isinstance(views, str) else views
         if made and agreement_weight:
             extra_phases = (phases.Agreement(y, agreement_weight), *extra_phases)
+        # Phases that see whole batches see views: where there are none, none are made.
         seen = any(phase.whole_batch for phase in extra_phases)
         super().__init__(
             input_shape,
