@@ -288,7 +288,7 @@ def _suggest(config: config_lib.Config) -> dict:
 
 def _judge(config: config_lib.Config) -> dict:
     """Has the classifier of another finished run read the class of generated examples."""
-    judge = run_directory.RunDirectory(config.runs)
+    judge = run_directory.RunDirectory(config.runs, "--runs")
     with _finished_run(config) as (directory, model, results):
         if judge.id == directory.id:
             raise errors.UserError(f"--runs={config.runs}: expected another run than it judges")

@@ -45,7 +45,7 @@ def replacing(target: pathlib.Path) -> Iterator[pathlib.Path]:
     name = f"{_UNFINISHED}{secrets.token_hex(8)}-{target.name}"
     unfinished = target.with_name(name)
     with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent, exist_ok=True)
         try:
             yield unfinished
             sync(unfinished)
@@ -53,6 +53,22 @@ def replacing(target: pathlib.Path) -> Iterator[pathlib.Path]:
             sync(target.parent)
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+def make_folder(path: pathlib.Path, *, exist_ok: bool = False) -> None:
+    """Makes a folder and those it is in, and returns when the disk has the entries of all.
+
+    Args:
+        path: The folder.
+        exist_ok: Whether it may be there.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=exist_ok)
+    for made in missing:
+        sync(made.parent)
 
 
 def remove_unfinished(folder: pathlib.Path) -> None:

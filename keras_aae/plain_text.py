@@ -4,10 +4,15 @@ import unicodedata
 
 # Control characters, halves of surrogate pairs (bytes that are no UTF-8), ends of lines.
 _STRANGE = ("Cc", "Cs", "Zl", "Zp")
+# What changes the direction of the text after it, so that it is shown as another.
+_DIRECTIONS = ("LRE", "LRO", "RLE", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 
 
 def is_plain(text: str) -> bool:
-    """Whether the text has no control characters and no line ends, and can be written as UTF-8."""
+    """Whether the text is shown as it is, on one line, and can be written as UTF-8.
+
+    It has no control characters, no line ends, and nothing that turns the direction of text.
+    """
     return not any(map(_is_strange, text))
 
 
@@ -17,4 +22,7 @@ def escaped(text: str) -> str:
 
 
 def _is_strange(character: str) -> bool:
-    return unicodedata.category(character) in _STRANGE
+    return (
+        unicodedata.category(character) in _STRANGE
+        or unicodedata.bidirectional(character) in _DIRECTIONS
+    )

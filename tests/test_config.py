@@ -28,6 +28,7 @@ from keras_aae import models
         ({"run_dir": "a\nb"}, ["--run_dir", "one line"]),
         ({"dataset": "a\0b"}, ["--dataset", "plain text", r"'a\x00b'"]),
         ({"dataset": "caf\udce9"}, ["--dataset", "in UTF-8", r"'caf\udce9'"]),
+        ({"dataset": "a\u202eb"}, ["--dataset", "plain text", r"'a\u202eb'"]),
         ({"views": "letters"}, ["--views", "digits, photos, none", "letters"]),
         (
             {"model": "clustering", "labels": 0, "views": "photos", "agreement_weight": 0.0},

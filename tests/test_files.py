@@ -17,9 +17,18 @@ def test_content_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch)
     calls, replace = [], os.replace
     monkeypatch.setattr(files, "sync", lambda path: calls.append(("sync", path.is_dir())))
     monkeypatch.setattr(os, "replace", lambda *a: (calls.append("replace"), replace(*a)))
-    files.write(tmp_path / "a/b.txt", "text")
+    files.write(tmp_path / "b.txt", "text")
     assert calls == [("sync", False), "replace", ("sync", True)]
-    assert (tmp_path / "a/b.txt").read_text() == "text"
+    assert (tmp_path / "b.txt").read_text() == "text"
+
+
+def test_the_entry_of_every_new_folder_is_on_the_disk(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(files, "sync", calls.append)
+    files.make_folder(tmp_path / "a/b")
+    assert set(calls) == {tmp_path, tmp_path / "a"}
+    files.make_folder(tmp_path / "a/b", exist_ok=True)
+    assert len(calls) == 2 and (tmp_path / "a/b").is_dir()
 
 
 def test_a_file_that_cannot_be_written_whole_leaves_the_old_one(tmp_path, monkeypatch):

@@ -23,7 +23,7 @@ def render(runs: list[str]) -> str:
         UserError: one of them holds no finished run, another version wrote it, or its results are
             damaged.
     """
-    directories = [run_directory.RunDirectory(path) for path in runs]
+    directories = [run_directory.RunDirectory(path, "--runs") for path in runs]
     results = [tables.finished(directory) for directory in directories]
     rows = [_flat(found) for found in results]
     keys = dict.fromkeys(key for row in rows for key in row)

@@ -39,10 +39,15 @@ class RunDirectory:
         checkpoints: Where its checkpoints are.
         events: Where its TensorBoard events are.
         figures: Where its pictures are.
+
+    Args:
+        path: Where it is.
+        flag: The flag that says so, which errors name.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, flag: str = "--run_dir"):
         self.path = pathlib.Path(path)
+        self._given = f"{flag}={self.path}"
         self.checkpoints = self.path / "checkpoints"
         self.events = self.path / "tensorboard"
         self.figures = self.path / "figures"
@@ -64,7 +69,7 @@ class RunDirectory:
             path = pathlib.Path(stem if number == 1 else f"{stem}-{number}")
             with files.writing(path):
                 try:
-                    path.mkdir(parents=True)
+                    files.make_folder(path)
                     return cls(path)
                 except FileExistsError:
                     continue
@@ -89,13 +94,13 @@ class RunDirectory:
         run = files.read_record(self._run)
         if run is None and not (self.path / _FLAGFILE).exists():
             raise errors.UserError(
-                f"--run_dir={self.path}: expected the directory of a run; there is no "
+                f"{self._given}: expected the directory of a run; there is no "
                 f"{self._run.name}"
             )
         written = self._version_before_0_3() if run is None else run["keras_aae"]
         if run is None or written.split(".")[:2] != version.VERSION.split(".")[:2]:
             raise errors.UserError(
-                f"--run_dir={self.path}: keras_aae {written} wrote this run, which "
+                f"{self._given}: keras_aae {written} wrote this run, which "
                 f"{version.VERSION} can't go on with (CHANGELOG.md says why). Go on with it in "
                 "that version, or train again in another --run_dir"
             )
@@ -124,7 +129,7 @@ class RunDirectory:
         differences = config.differences(self.read_config())
         if differences:
             raise errors.UserError(
-                f"--run_dir={self.path}: holds a run with other settings: "
+                f"{self._given}: holds a run with other settings: "
                 f"{', '.join(differences)}. "
                 "Give another --run_dir, or the settings of the run there"
             )
@@ -143,10 +148,10 @@ class RunDirectory:
             UserError: it is in use, not writable, or holds a run with other settings or data.
         """
         with files.writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            files.make_folder(self.path, exist_ok=True)
         lock = files.try_lock(self.path / ".lock")
         if not lock:
-            raise errors.UserError(f"--run_dir={self.path}: another process is at work there")
+            raise errors.UserError(f"{self._given}: another process is at work there")
         with lock:
             for part in _PARTS:
                 files.remove_unfinished(self.path / part)
@@ -163,7 +168,7 @@ class RunDirectory:
         """
         if not self._run.exists():
             raise errors.UserError(
-                f"--run_dir={self.path}: expected the run that the chief has begun, on a file "
+                f"{self._given}: expected the run that the chief has begun, on a file "
                 "system that all workers see"
             )
         self.check(config)
@@ -172,7 +177,7 @@ class RunDirectory:
     def _check_data(self, config: config_lib.Config, found: str) -> None:
         if self._read_run()["data"] != found:
             raise errors.UserError(
-                f"--run_dir={self.path}: holds a run on other data: --dataset={config.dataset} has "
+                f"{self._given}: holds a run on other data: --dataset={config.dataset} has "
                 "other examples, labels or class names than when it began. Give another --run_dir, "
                 "or the data of the run there"
             )
@@ -232,7 +237,7 @@ class RunDirectory:
     def _check_finished(self, path: pathlib.Path) -> None:
         if not path.exists():
             raise errors.UserError(
-                f"--run_dir={self.path}: not finished, it has no {path.name}; train it to its end"
+                f"{self._given}: not finished, it has no {path.name}; train it to its end"
             )
 
     # Results
