@@ -36,9 +36,12 @@ BUILD = [requirements.Requirement(line) for line in PROJECT["build-system"]["req
 
 
 def direct():
-    """What the project itself asks for, in every extra."""
-    extras = PROJECT["project"]["optional-dependencies"].values()
-    lines = [*PROJECT["project"]["dependencies"], *itertools.chain(*extras)]
+    """What the project itself asks for, in every extra but that of its rivals."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    lines = [
+        *PROJECT["project"]["dependencies"],
+        *itertools.chain(*(lines for name, lines in extras.items() if name != "benchmarks")),
+    ]
     found = map(requirements.Requirement, lines)
     return [each for each in found if each.name != "keras-aae"]
 

@@ -94,8 +94,7 @@ class RunDirectory:
         run = files.read_record(self._run)
         if run is None and not (self.path / _FLAGFILE).exists():
             raise errors.UserError(
-                f"{self._given}: expected the directory of a run; there is no "
-                f"{self._run.name}"
+                f"{self._given}: expected the directory of a run; there is no {self._run.name}"
             )
         written = self._version_before_0_3() if run is None else run["keras_aae"]
         if run is None or written.split(".")[:2] != version.VERSION.split(".")[:2]:

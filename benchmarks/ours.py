@@ -1,0 +1,67 @@
+"""Our training step as `fit` takes it: with the pipeline, the averaged weights and the losses."""
+
+from collections.abc import Callable
+import time
+
+import tensorflow as tf
+
+from benchmarks import cases
+from keras_aae import assembly
+from keras_aae import config as config_lib
+from keras_aae import data
+from keras_aae.models import networks as networks_lib
+from keras_aae.training import loop
+
+_IMAGES = 300
+
+
+def joint(case: cases.Case) -> Callable[[int], float]:
+    """One optimizer step for the autoencoder, one for the discriminators."""
+    return _fit(case, "joint")
+
+
+def sequential(case: cases.Case) -> Callable[[int], float]:
+    """One phase after the other, as in the paper."""
+    return _fit(case, "sequential")
+
+
+def _fit(case: cases.Case, update_rule: str) -> Callable[[int], float]:
+    config = config_lib.Config(**case.settings, update_rule=update_rule)
+    dataset = assembly.load_data(config)
+    model = assembly.build_model(config, dataset)
+    batches = loop.minibatches(dataset, config)
+
+    def seconds(steps: int) -> float:
+        start = time.perf_counter()
+        model.fit(batches, steps_per_epoch=steps, epochs=1, verbose=0)
+        float(model.step.numpy())
+        return time.perf_counter() - start
+
+    return seconds
+
+
+def networks(case: cases.Case) -> Callable[[int], float]:
+    """Reconstruction by the networks alone, forward and backward, without an optimizer."""
+    dataset = data.load(case.settings["dataset"])
+    images = tf.constant(dataset.train.x[:_IMAGES] / 255, tf.float32)
+    family = networks_lib.get(case.settings["network"], dataset.input_shape)
+    encoder = family.encoder(dataset.input_shape, {"code": 20})
+    decoder = family.decoder(20, dataset.input_shape)
+    variables = encoder.trainable_variables + decoder.trainable_variables
+
+    @tf.function
+    def gradients() -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            code = encoder(images, training=True)["code"]
+            logits = decoder(code, training=True)
+            loss = tf.nn.sigmoid_cross_entropy_with_logits(labels=images, logits=logits)
+            loss = tf.reduce_mean(loss)
+        return tape.gradient(loss, [variable.value for variable in variables])
+
+    def seconds(steps: int) -> float:
+        start = time.perf_counter()
+        for _ in range(steps):
+            gradients()[-1].numpy()
+        return time.perf_counter() - start
+
+    return seconds
