@@ -55,8 +55,8 @@ def _few(raw: sources.Raw, validation: float) -> int:
 def _check_images(config: config_lib.Config, dataset: data.Dataset) -> None:
     """Raises a UserError where a setting wants images and the data set has features."""
     images = len(dataset.input_shape) == 3
-    if config.parzen_samples and not (images and len(dataset.test.x)):
-        raise errors.UserError("--parzen_samples: expected a data set of images with test images")
+    if config.parzen_samples and not (images and len(dataset.test.x) > 1):
+        raise errors.UserError("--parzen_samples: expected images, two test images at least")
     fields = {field.name: field for field in dataclasses.fields(config)}
     for name in () if images else ("pixel_loss", "augment_shift", "views"):
         value = getattr(config, name)

@@ -128,9 +128,9 @@ def _train(config: config_lib.Config) -> dict:
         directory.save_model(model, dataset)
         results = results_lib.gather(config, model, dataset, directory, checkpoints)
         results["edge"] = _previous(directory).get("edge")
-        _draw(model, dataset, results, directory, checkpoints)
-        # What was measured is there before the export begins, whatever becomes of that.
+        # What was measured is there first, whatever becomes of figures and export.
         directory.write_results(results)
+        _draw(model, dataset, results, directory, checkpoints)
         results = _export(config, model, results, directory)
     runtime.wait()
     results_lib.show(results, directory)

@@ -9,6 +9,8 @@ from typing import Any
 from keras_aae import errors
 from keras_aae import plain_text
 
+_MOST = 2**31 - 1  # Of an integer without another limit: TensorFlow counts in 32 bits.
+
 
 def setting(
     default: Any,
@@ -30,7 +32,7 @@ def setting(
         brief: Whether it is in the short help.
         choices: The values allowed, or None.
         low: The smallest number allowed, or None.
-        high: The largest number allowed, or None.
+        high: The largest number allowed, or None; integers are at most 2,147,483,647.
         pattern: A regular expression that the whole string must match, or None.
     """
     metadata = {
@@ -68,10 +70,11 @@ def _expected(field: dataclasses.Field, value: Any) -> str:
         return f"text like {rule['pattern']}"
     if kind is str:
         return "" if plain_text.is_plain(value) else "plain text on one line, in UTF-8"
-    if not math.isfinite(value):
+    if kind is float and not math.isfinite(value):
         return "a finite number"
     if rule["low"] is not None and value < rule["low"]:
         return f"at least {rule['low']}"
-    if rule["high"] is not None and value > rule["high"]:
-        return f"at most {rule['high']}"
+    high = _MOST if kind is int and rule["high"] is None else rule["high"]
+    if high is not None and value > high:
+        return f"at most {high}"
     return ""

@@ -11,7 +11,8 @@ from keras_aae import config as config_lib
 from keras_aae import errors
 from keras_aae import fields
 
-_WHOLE = ("runs", "run_dir", "export_dir", "mode", "seeds", "sweep")  # Of the study, not of a run.
+# Of the study, or of other modes than training.
+_WHOLE = ("runs", "run_dir", "export_dir", "mode", "seeds", "sweep", "version", "precision")
 
 
 class Variation(NamedTuple):

@@ -33,7 +33,7 @@ def run(config: config_lib.Config) -> dict:
         Interrupted: a signal asked the program to end; how to go on was said.
     """
     variations = plan.variations(config)
-    directory = _directory(config)
+    directory = _directory(config, [each.name for each in variations])
     summary: dict = {"name": config.name, "command": config.command(), "runs": []}
     for number, each in enumerate(variations, 1):
         print(f"{each.name}: {number} of {len(variations)}", file=sys.stderr)
@@ -49,13 +49,19 @@ def run(config: config_lib.Config) -> dict:
     return summary
 
 
-def _directory(config: config_lib.Config) -> run_directory.RunDirectory:
+def _directory(config: config_lib.Config, names: list[str]) -> run_directory.RunDirectory:
+    """The directory of a study with runs of those names; more runs than it has may join it."""
     if not config.run_dir:
         return run_directory.RunDirectory.new(config.name)
     directory = run_directory.RunDirectory(config.run_dir)
     if directory.exists():
         raise errors.UserError(
             f"--run_dir={config.run_dir}: holds a single run; give a study another one"
+        )
+    if others := [name for name in directory.runs_of_study() if name not in names]:
+        raise errors.UserError(
+            f"--run_dir={config.run_dir}: holds a study with other runs: {', '.join(others)}. Name "
+            "them, too, or give another --run_dir"
         )
     return directory
 

@@ -1,6 +1,7 @@
 import dataclasses
 import inspect
 import json
+import os
 import shlex
 
 import pytest
@@ -29,6 +30,7 @@ from keras_aae import models
         ({"dataset": "a\0b"}, ["--dataset", "plain text", r"'a\x00b'"]),
         ({"dataset": "caf\udce9"}, ["--dataset", "in UTF-8", r"'caf\udce9'"]),
         ({"dataset": "a\u202eb"}, ["--dataset", "plain text", r"'a\u202eb'"]),
+        ({"steps": 10**400}, ["--steps", "at most 2147483647"]),
         ({"views": "letters"}, ["--views", "digits, photos, none", "letters"]),
         (
             {"model": "clustering", "labels": 0, "views": "photos", "agreement_weight": 0.0},
@@ -134,3 +136,9 @@ def test_smoke_replaces_only_what_may_have_to_be_downloaded(tmp_path):
     assert config.Config(dataset="a" * 300).smoke().dataset == "mnist_5k"
     prepared = config.Config(dataset="svhn_cropped", data_dir="there").smoke()
     assert prepared.dataset == "svhn_cropped"
+
+
+def test_keras_runs_on_tensorflow_whatever_it_runs_on_elsewhere(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    with errors.importing_tensorflow():
+        assert os.environ["KERAS_BACKEND"] == "tensorflow"

@@ -343,3 +343,15 @@ def test_a_version_that_fails_is_never_seen(tmp_path, monkeypatch):
     with pytest.raises(errors.UserError, match="No space left"):
         export.export(make("aae"), tmp_path)
     assert [name for name in os.listdir(tmp_path) if name.isdigit()] == []
+
+
+def test_a_full_temporary_folder_is_told(monkeypatch):
+    def full(*_, **__):
+        raise tf.errors.OutOfRangeError(None, None, "variables: File too large")
+
+    monkeypatch.setattr(export, "_write", full)
+    with (
+        pytest.raises(errors.UserError, match=r"model: not writable \(.*File too large"),
+        export.temporary(make("aae")),
+    ):
+        pass

@@ -1,6 +1,8 @@
 """Image files decoded in a graph, against the reader of data sets."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -65,6 +67,17 @@ def test_files_of_any_size_and_number_make_one_batch():
     ],
 )
 def test_what_is_no_image_is_an_invalid_argument(content):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        image_bytes.decode(tf.constant([content]), (8, 6, 3))
+
+
+def test_what_stands_before_the_header_of_a_png_does_not_pass_for_it(monkeypatch):
+    """libpng skips a chunk that it doesn't know; this one has a size of 4x4 where a header has."""
+    chunk = b"aaAa" + struct.pack(">IIB", 4, 4, 8)
+    chunk = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    png = encoded(Image.new("1", (11_000, 11_000)), "PNG")
+    content = png[:8] + chunk + png[8:]
+    monkeypatch.setattr(tf.io, "decode_png", lambda *_, **__: pytest.fail("decoded"))
     with pytest.raises(tf.errors.InvalidArgumentError):
         image_bytes.decode(tf.constant([content]), (8, 6, 3))
 

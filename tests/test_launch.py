@@ -462,7 +462,7 @@ def test_runs_are_compared_on_one_page(finished, tmp_path, monkeypatch):
         (["--dataset=table.npz", "--model=aae", "--network=conv"], "network='conv'"),
         (
             ["--dataset=table.npz", "--model=aae", "--parzen_samples=10"],
-            "--parzen_samples: expected a data set of images",
+            "--parzen_samples: expected images",
         ),
         (["--dataset=images.npz"], "has no labels, and --model=semisup learns from them"),
     ],

@@ -68,6 +68,13 @@ def test_slurm_is_asked_only_where_it_is_wanted(monkeypatch):
         cluster.find(config)
 
 
+@pytest.mark.parametrize("number", ["x", "4", "-1", ""])
+def test_a_task_that_slurm_cannot_have_is_refused(monkeypatch, number):
+    set_slurm(monkeypatch, number)
+    with pytest.raises(errors.UserError, match=f"Received: SLURM_PROCID={number}, SLURM_STEP"):
+        cluster.find(config_lib.Config(strategy="multiworker", run_dir="run"))
+
+
 def test_slurm_gives_the_addresses_and_the_task_its_gpus(monkeypatch):
     set_slurm(monkeypatch, "3")
     resolver = runtime._of_slurm(cluster.Cluster(4, 3, slurm=True))
@@ -91,6 +98,9 @@ def test_slurm_gives_the_addresses_and_the_task_its_gpus(monkeypatch):
         tf_config(THREE, "worker", 2),
         tf_config(THREE, "evaluator", 0),
         tf_config(THREE, "worker", None),
+        tf_config(THREE, "worker", float("inf")),
+        tf_config(["worker"], "worker", 0),
+        "[" * 100_000,
     ],
 )
 def test_a_wrong_tf_config_gets_one_clear_line(monkeypatch, text):

@@ -32,6 +32,15 @@ def test_labels_follow_the_neighbours_and_not_the_distance():
     np.testing.assert_array_equal(propagation.propagate(train, 2), np.repeat([0, 1], 60))
 
 
+def test_features_count_alike_whatever_their_units():
+    """One feature in other units than the rest, and large ones."""
+    labels = {0: 0, 1: 0, 2: 0, 3: 0, 60: 1, 61: 1, 62: 1, 63: 1}
+    train = moons(labels)
+    x = train.x * np.array([1e20, 1e-3], np.float32)
+    expected = propagation.propagate(train, 2)
+    np.testing.assert_array_equal(propagation.propagate(train._replace(x=x), 2), expected)
+
+
 def test_the_given_labels_stay_as_they_are():
     train = moons({0: 0, 1: 0, 2: 0, 3: 0, 30: 1, 60: 1, 61: 1, 62: 1, 63: 1})
     before = train.y.copy()

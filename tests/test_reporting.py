@@ -92,6 +92,25 @@ def test_a_name_is_drawn_as_it_is_and_is_no_formula():
     assert pixels(drawn) == pixels(expected)
 
 
+def test_of_many_classes_those_with_the_most_mistakes_are_drawn():
+    counts = 5 * np.eye(1500, dtype=int)
+    counts[700, 3] = counts[900, 3] = 2
+    drawn = figures.confusion_matrix(counts, [f"c{number}" for number in range(1500)])
+    shown = [label.get_text() for label in drawn.axes[0].get_yticklabels()]
+    assert len(shown) == 40 and {"c3", "c700", "c900"} <= set(shown)
+    assert title(drawn) == (
+        "4 of 7,504 wrong (0.05%); the 40 classes of 1,500 with the most mistakes"
+    )
+    assert max(drawn.get_size_inches()) < 21
+
+
+def test_of_many_classes_and_clusters_a_part_is_drawn():
+    settings = {"network": "mlp", "style_size": 2, "views": "none", "agreement_weight": 0.0}
+    model = models.get("semisup")((4, 4, 1), num_classes=50, **settings)
+    drawn = gallery._style_against_class(model, [f"c{number}" for number in range(50)])
+    assert len(drawn.axes[0].get_xticklabels()) == 40 and title(drawn) == "40 of 50 classes"
+
+
 def test_every_figure_with_names_can_be_drawn():
     images, points = np.zeros((6, 2, 2, 1)), np.random.default_rng(0).normal(size=(6, 2))
     labels = np.arange(6)

@@ -18,6 +18,7 @@ from keras_aae.deployment import model_base
 from keras_aae.reporting import figures
 from keras_aae.reporting import study_page
 from keras_aae.reporting import tables
+from keras_aae.training import run_directory
 
 RUNS = [
     {"name": "digits", "seed": seed, "steps": 10, "train_seconds": 60.0, "validation": {}}
@@ -78,6 +79,7 @@ def test_the_name_of_a_run_is_one_folder():
         ({"sweep": "learning_rate"}, "--sweep: expected text like"),
         ({"sweep": "no_such=1"}, "Received: 'no_such', which can't be swept"),
         ({"sweep": "run_dir=a,b"}, "can't be swept"),
+        ({"sweep": "version=1,2"}, "can't be swept"),
         ({"sweep": "seed=1,2", "seeds": "1"}, "can't be swept"),
         ({"sweep": "steps=10,x"}, "expected values of type int. Received: 'x'"),
         ({"sweep": "network=mlp,lstm"}, "--network: expected one of"),
@@ -218,7 +220,11 @@ def test_the_directory_of_a_run_is_not_that_of_a_study(study):
         study_lib.run(config_lib.Config(**settings, seeds="0", run_dir=str(folder / "alone")))
     other = settings | {"steps": 8}
     with pytest.raises(errors.UserError, match="both/seed=0: holds a run with other settings"):
-        study_lib.run(config_lib.Config(**other, seeds="0", run_dir=str(folder / "both")))
+        study_lib.run(config_lib.Config(**other, seeds="0,1,5", run_dir=str(folder / "both")))
+    with pytest.raises(errors.UserError, match="both: holds a study with other runs: seed=1"):
+        study_lib.run(config_lib.Config(**settings, seeds="0,5", run_dir=str(folder / "both")))
+    with pytest.raises(errors.UserError, match="both: holds a study; give a run another one"):
+        run_directory.RunDirectory(folder / "both").check(config_lib.Config(**settings))
 
 
 def test_settings_of_a_study_are_not_those_of_its_runs():

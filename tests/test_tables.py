@@ -9,8 +9,10 @@ from absl import flags
 from conftest import ROOT
 import pytest
 
+from keras_aae import errors
 from keras_aae import files
 from keras_aae import launch
+from keras_aae.reporting import tables
 
 _SPEC = importlib.util.spec_from_file_location("docs_tables", ROOT / "docs/tables.py")
 docs_tables = importlib.util.module_from_spec(_SPEC)
@@ -45,3 +47,9 @@ def test_a_kept_result_comes_from_the_flagfile_of_its_name(path):
     for run in files.read_record(path)["runs"]:
         trained = read_config(shlex.split(run["results"]["command"])[3:])
         assert shipped.differences(dataclasses.replace(trained, seed=shipped.seed)) == []
+
+
+def test_a_record_that_is_no_summary_is_refused(tmp_path):
+    files.write_record(tmp_path / "results.json", {"name": "bars"})
+    with pytest.raises(errors.UserError, match=r"--runs=.*results.json: expected the summary of"):
+        tables.read(str(tmp_path / "results.json"))

@@ -13,6 +13,7 @@ from scipy import sparse
 from scipy.sparse import linalg
 from sklearn import decomposition
 from sklearn import neighbors
+from sklearn import preprocessing
 
 from keras_aae.data import splits
 
@@ -55,11 +56,15 @@ def propagate(train: splits.Split, classes: int) -> np.ndarray:
 
 
 def _features(x: np.ndarray) -> np.ndarray:
-    """The principal components of images or feature vectors, float32 [N, 50 or fewer]."""
-    x = x.astype(np.float32)
+    """The principal components of images or feature vectors, float32 [N, 50 or fewer].
+
+    Features are standardised, as models see them.
+    """
     if x.ndim == 4:
-        x = ndimage.gaussian_filter(x, (0, _BLUR, _BLUR, 0))
-    x = x.reshape(len(x), -1)
+        x = ndimage.gaussian_filter(x.astype(np.float32), (0, _BLUR, _BLUR, 0))
+        x = x.reshape(len(x), -1)
+    else:
+        x = preprocessing.scale(x.astype(np.float64)).astype(np.float32)
     components = decomposition.PCA(min(_COMPONENTS, *x.shape), random_state=0)
     return components.fit_transform(x)
 

@@ -95,10 +95,15 @@ def _new_version(
 
 @contextlib.contextmanager
 def temporary(model: autoencoder.Autoencoder) -> Iterator[pathlib.Path]:
-    """The path of a SavedModel in a temporary folder, which goes at the end."""
+    """The path of a SavedModel in a temporary folder, which goes at the end.
+
+    Raises:
+        UserError: it can't be written.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model"
-        _write(model, path, converted=True)
+        with files.writing(path, tf.errors.OpError):
+            _write(model, path, converted=True)
         yield path
 
 

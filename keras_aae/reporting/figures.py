@@ -213,15 +213,27 @@ def representation_scatter(
     return picture
 
 
+_CLASSES = 40  # In a confusion matrix.
+
+
 def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> figure.Figure:
     """How many examples of each class are predicted to be of each class.
 
-    The title says how many predictions differ from the class.
+    The title says how many predictions differ from the class. Of many classes the 40 with the most
+    mistakes are shown.
 
     Args:
         counts: Integer [classes, classes]: a row for each class, a column for each prediction.
         classes: The name of each class.
     """
+    total = int(counts.sum())
+    wrong = total - int(np.trace(counts))
+    title = f"{wrong:,} of {total:,} wrong ({wrong / max(total, 1):.2%})"
+    if len(classes) > _CLASSES:
+        title += f"; the {_CLASSES} classes of {len(classes):,} with the most mistakes"
+        mistakes = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
+        shown = np.sort(np.argsort(-mistakes, kind="stable")[:_CLASSES])
+        counts, classes = counts[np.ix_(shown, shown)], [classes[each] for each in shown]
     size = 1.5 + 0.45 * len(classes)
     picture = figure.Figure(figsize=(size + 0.5, size), layout="constrained")
     axes = picture.subplots()
@@ -236,9 +248,7 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> figure.Figur
     axes.set_xticks(ticks, _plain(classes), rotation=0 if max(map(len, classes)) < 4 else 90)
     axes.set_yticks(ticks, _plain(classes))
     axes.set(xlabel="prediction", ylabel="class")
-    total = int(counts.sum())
-    wrong = total - int(np.trace(counts))
-    picture.suptitle(f"{wrong:,} of {total:,} wrong ({wrong / max(total, 1):.2%})", fontsize=9)
+    picture.suptitle(title, fontsize=9)
     return picture
 
 

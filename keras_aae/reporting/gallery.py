@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras_aae import data
 from keras_aae import evaluation
 from keras_aae.data import images as images_lib
+from keras_aae.data import splits
 from keras_aae.evaluation import suggestion
 from keras_aae.models import autoencoder
 from keras_aae.reporting import figures
@@ -22,6 +23,7 @@ _SHOWN = 12  # Reconstructions, and samples beside their nearest training image.
 _ROWS, _COLUMNS = 8, 12  # Of samples.
 _STYLES = 10
 _MEMBERS = 10  # Of each cluster.
+_VALUES = 40  # Classes or clusters in a figure.
 _MISTAKES = 24
 _SUGGESTED = 40
 _COMPARED = 256 << 20  # Bytes of training images, as float32, that samples are compared with.
@@ -165,13 +167,20 @@ def _nearest(images: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np
 
 def _style_against_class(model: autoencoder.Autoencoder, classes: Sequence[str]) -> figure.Figure:
     """A row for each of ten samples of the prior of the style, decoded with each class."""
-    seeds = tf.repeat(tf.range(_STYLES, dtype=tf.int64), len(classes))
-    images = model.generate(seeds, tf.tile(tf.range(len(classes)), [_STYLES])).numpy()
+    shown = splits.spread(np.arange(len(classes)), _VALUES)
+    seeds = tf.repeat(tf.range(_STYLES, dtype=tf.int64), len(shown))
+    images = model.generate(seeds, tf.tile(tf.constant(shown), [_STYLES])).numpy()
     return figures.image_grid(
-        images.reshape(_STYLES, len(classes), *model.example_shape),
+        images.reshape(_STYLES, len(shown), *model.example_shape),
         rows=[f"style {index}" for index in range(_STYLES)],
-        columns=classes,
+        columns=[classes[each] for each in shown],
+        title=_share("classes", shown, len(classes)),
     )
+
+
+def _share(name: str, shown: np.ndarray, count: int) -> str | None:
+    """A title that says that not all are shown, where that is so."""
+    return f"{len(shown)} of {count:,} {name}" if len(shown) < count else None
 
 
 def _clusters(
@@ -183,18 +192,20 @@ def _clusters(
     """A row for each cluster: the style 0 decoded, and some of its held-out members."""
     model, latent = evaluator.model, evaluator.model.categorical
     assert latent
-    count = latent.size
-    styles = tf.zeros([count, model.parts["style"]])
-    heads = model.decode({latent.part: tf.eye(count), "style": styles}).numpy()
-    members = np.ones((count, _MEMBERS, *model.example_shape), np.float32)
+    shown = splits.spread(np.arange(latent.size), _VALUES)
+    styles = tf.zeros([len(shown), model.parts["style"]])
+    heads = model.decode({latent.part: tf.one_hot(shown, latent.size), "style": styles}).numpy()
+    members = np.ones((len(shown), _MEMBERS, *model.example_shape), np.float32)
     clusters = evaluator.guesses(predictions)
-    for cluster in range(count):
-        shown = held_out.take(clusters == cluster).spread(_MEMBERS).array()
-        members[cluster, : len(shown)] = images_lib.scaled(shown)
+    for row, cluster in enumerate(shown):
+        own = held_out.take(clusters == cluster).spread(_MEMBERS).array()
+        members[row, : len(own)] = images_lib.scaled(own)
+    titles = evaluator.cluster_titles(dataset)
     return figures.image_grid(
         np.concatenate([heads[:, None], members], axis=1),
-        rows=evaluator.cluster_titles(dataset),
+        rows=[titles[cluster] for cluster in shown],
         columns=["style 0", *[""] * _MEMBERS],
+        title=_share("clusters", shown, latent.size),
     )
 
 

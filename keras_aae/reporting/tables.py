@@ -87,9 +87,13 @@ def read(path: str) -> list[Group]:
     place = pathlib.Path(path)
     file = place if place.is_file() else place / run_directory.SUMMARY
     summary = files.read_record(file)
+    if summary is not None and "runs" not in summary:
+        raise errors.UserError(
+            f"--runs={path}: expected the summary of a study, or the directory of a run or a study"
+        )
     if summary is not None:
         return groups(summary)
-    results = finished(run_directory.RunDirectory(place))
+    results = finished(run_directory.RunDirectory(place, "--runs"))
     return [Group(results["name"], [results])]
 
 

@@ -61,14 +61,19 @@ def _described(asked_for: bool) -> Cluster | None:
             f"--strategy=multiworker: expected {_VARIABLE} in the environment, or to be started by "
             f"Slurm's srun. Missing: {', '.join(missing)}"
         )
-    number, count = (int(os.environ[f"SLURM_{name}"]) for name in _SLURM[:2])
-    return Cluster(count, number, slurm=True)
+    number, count = (os.environ[f"SLURM_{name}"] for name in _SLURM[:2])
+    if not (number.isdecimal() and count.isdecimal() and int(number) < int(count)):
+        raise errors.UserError(
+            "--strategy=multiworker: expected SLURM_PROCID from 0 to SLURM_STEP_NUM_TASKS - 1. "
+            f"Received: SLURM_PROCID={number}, SLURM_STEP_NUM_TASKS={count}"
+        )
+    return Cluster(int(count), int(number), slurm=True)
 
 
 def _of_tf_config(text: str) -> Cluster:
     try:
         described = json.loads(text)
-        jobs, task = described["cluster"], described["task"]
+        jobs, task = dict(described["cluster"]), described["task"]
         if not set(jobs) <= set(_JOBS) or len(jobs.get("chief", [])) > 1:
             raise ValueError(f"the jobs are {sorted(jobs)}")
         for addresses in jobs.values():
@@ -76,7 +81,7 @@ def _of_tf_config(text: str) -> Cluster:
                 raise ValueError(f"{addresses} are no addresses")
         tasks = [(name, number) for name in _JOBS for number in range(len(jobs.get(name, [])))]
         return Cluster(len(tasks), tasks.index((task["type"], int(task["index"]))))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise errors.UserError(
             f"{_VARIABLE}: expected "
             '{"cluster": {"worker": ["<host>:<port>", ...]}, "task": {"type": "worker", "index": '

@@ -123,6 +123,9 @@ class RunDirectory:
         files.check_readable_by_tensorflow(self.path, "--run_dir")
         with files.writing(self.path):  # The path may be too long.
             there = self.exists()
+            study = (self.path / SUMMARY).exists()
+        if study:
+            raise errors.UserError(f"{self._given}: holds a study; give a run another one")
         if not there:
             return
         differences = config.differences(self.read_config())
@@ -265,6 +268,14 @@ class RunDirectory:
     def write_summary(self, summary: Mapping) -> None:
         """Writes the summary of a study, of which this is the directory; raises as `write`."""
         files.write_record(self.path / SUMMARY, summary)
+
+    def runs_of_study(self) -> list[str]:
+        """The names of the runs that the study there has finished; none without a study."""
+        try:
+            summary = files.read_record(self.path / SUMMARY) or {}
+        except errors.UserError:
+            return []  # Damaged: it is made again.
+        return [run["directory"] for run in summary.get("runs", [])]
 
     def write_rollbacks(self, rollbacks: list[dict]) -> None:
         """Keeps when training went back, [{"step": int, "reason": str}]; raises as `write`."""
