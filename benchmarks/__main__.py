@@ -13,11 +13,13 @@ import argparse
 import importlib.util
 import json
 import pathlib
-import statistics
 
 from benchmarks import cases
 from benchmarks import command
 from benchmarks import contest
+from benchmarks import tables
+
+_COMMANDS = 3  # Rounds of the command line, which take a minute each.
 
 
 def main() -> None:
@@ -42,28 +44,13 @@ def main() -> None:
         parser.error(f"no {', '.join(sorted(missing))} here: pip install -e '.[benchmarks]'")
     found = {}
     for name in names:
-        results = contest.contest(name, given.rounds, given.reference)
-        found[name] = {result.contestant: result.rounds for result in results}
-        _show(cases.CASES[name], results)
-    found["command"] = _commands(given.rounds)
+        found[name] = contest.contest(name, given.rounds, given.reference)
+        print(f"\n{cases.CASES[name].name}\n\n{tables.ratios(found[name])}")
+    rounds = [command.measure() for _ in range(min(given.rounds, _COMMANDS))]
+    found["command"] = {name: [each[name] for each in rounds] for name in rounds[0]}
+    print(f"\nthe command line\n\n{tables.medians(found['command'])}")
     if given.output:
         given.output.write_text(json.dumps(found, indent=1) + "\n")
-
-
-def _commands(rounds: int) -> dict[str, list[float]]:
-    """Prints what the command line takes, and returns it for each round."""
-    times = [command.measure() for _ in range(rounds)]
-    found = {name: [each[name] for each in times] for name in times[0]}
-    print("\nthe command line\n\n| | median |\n|---|---|")
-    for name, values in found.items():
-        print(f"| {name} | {statistics.median(values):.2f} |")
-    return found
-
-
-def _show(case: cases.Case, results: list[contest.Result]) -> None:
-    print(f"\n{case.name}\n\n| | ratio | ms a step |\n|---|---|---|")
-    for result in results:
-        print(f"| {result.contestant} | {result.ratio:.2f} | {result.milliseconds:.1f} |")
 
 
 if __name__ == "__main__":

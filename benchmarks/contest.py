@@ -1,38 +1,17 @@
 """Contestants take turns, each in a process of its own: all of them see the same machine."""
 
 from collections.abc import Iterator
-from collections.abc import Sequence
 import contextlib
-import dataclasses
-import statistics
 import subprocess
 import sys
 
 from benchmarks import cases
 
 
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """What a contestant took in each round, in milliseconds a step.
+def contest(name: str, rounds: int, checkout: str = "") -> dict[str, list[float]]:
+    """The milliseconds that a step of each contestant of a case takes, in each round.
 
-    Attributes:
-        contestant: Its name.
-        rounds: The time of each round.
-        ratio: The median over the rounds of its time divided by that of the first contestant.
-    """
-
-    contestant: str
-    rounds: list[float]
-    ratio: float
-
-    @property
-    def milliseconds(self) -> float:
-        """The median over the rounds."""
-        return statistics.median(self.rounds)
-
-
-def contest(name: str, rounds: int, checkout: str = "") -> list[Result]:
-    """Measures the contestants of a case, one after the other in each round.
+    In a round they are measured one after the other.
 
     Args:
         name: A key of `cases.CASES`.
@@ -51,20 +30,11 @@ def contest(name: str, rounds: int, checkout: str = "") -> list[Result]:
             each: stack.enter_context(_worker(name, each, checkout * (each == "reference")))
             for each in names
         }
-        rounds_and_warm_up = [
-            [_seconds(each, worker, case.steps) for each, worker in workers.items()]
+        times = [
+            {each: _seconds(each, worker, case.steps) for each, worker in workers.items()}
             for _ in range(rounds + 1)
         ]
-    return summary(
-        names, [[1e3 * each / case.steps for each in row] for row in rounds_and_warm_up[1:]]
-    )
-
-
-def summary(names: Sequence[str], times: Sequence[Sequence[float]]) -> list[Result]:
-    """The results of contestants by the time of each, a row for each round."""
-    ratios = [[each / row[0] for each in row] for row in times]
-    columns = zip(names, zip(*times, strict=True), zip(*ratios, strict=True), strict=True)
-    return [Result(name, list(own), statistics.median(ratio)) for name, own, ratio in columns]
+    return {each: [1e3 * row[each] / case.steps for row in times[1:]] for each in names}
 
 
 @contextlib.contextmanager

@@ -1,17 +1,25 @@
 """Writes the tables of the documentation: `python docs/tables.py`.
 
 A table stands between `<!-- results: semisup ... -->` and `<!-- end -->` and shows the studies
-docs/results/<name>.json, which are the summaries that `--seeds` leaves.
+docs/results/<name>.json, which are the summaries that `--seeds` leaves; or between
+`<!-- benchmarks: <case> -->` and the same, and shows a case of docs/benchmarks.json, which
+`python -m benchmarks --output=docs/benchmarks.json` leaves.
 """
 
+import json
 import pathlib
 import re
+import sys
 
 from keras_aae.reporting import tables
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAGES = (ROOT / "README.md", ROOT / "docs/RESULTS.md")
-_BLOCK = re.compile(r"(<!-- results: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import tables as benchmarks_tables  # noqa: E402, it is not installed.
+
+PAGES = (ROOT / "README.md", ROOT / "docs/RESULTS.md", ROOT / "docs/PERFORMANCE.md")
+_BLOCK = re.compile(r"(<!-- (results|benchmarks): ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _PUBLISHED = {  # The test error of the paper's AAE, percent, or its nats.
     "semisup": "1.90 ± 0.10",
     "semisup_1000": "1.60 ± 0.08",
@@ -30,10 +38,17 @@ _PUBLISHED = {  # The test error of the paper's AAE, percent, or its nats.
 
 def filled(page: str) -> str:
     """The text of a page with its tables made anew."""
-    return _BLOCK.sub(lambda match: match[1] + _table(match[2].split()) + match[3], page)
+    made = {"results": lambda names: _results(names.split()), "benchmarks": _benchmarks}
+    return _BLOCK.sub(lambda match: match[1] + made[match[2]](match[3]) + match[4], page)
 
 
-def _table(names: list[str]) -> str:
+def _benchmarks(case: str) -> str:
+    times = json.loads((ROOT / "docs/benchmarks.json").read_text(encoding="utf-8"))[case]
+    shown = benchmarks_tables.medians if case == "command" else benchmarks_tables.ratios
+    return shown(times)
+
+
+def _results(names: list[str]) -> str:
     groups = []
     for name in names:
         (group,) = tables.read(str(ROOT / f"docs/results/{name}.json"))
