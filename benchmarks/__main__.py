@@ -10,6 +10,7 @@ machine: PyTorch suffers from it far more than TensorFlow does.
 """
 
 import argparse
+from collections.abc import Mapping
 import importlib.util
 import json
 import pathlib
@@ -18,39 +19,67 @@ from benchmarks import cases
 from benchmarks import command
 from benchmarks import contest
 from benchmarks import tables
+from keras_aae import errors
+from keras_aae import files
 
-_COMMANDS = 3  # Rounds of the command line, which take a minute each.
+_NAMES = (*cases.CASES, cases.COMMAND)
+_NEEDED = {"pytorch": "torch", "pythae_model": "pythae"}  # By modules of contestants.
 
 
 def main() -> None:
-    """Prints a table for each case and for the command line, and writes all times to --output."""
+    """Prints a table for each case, and keeps its times where --output says."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--cases", default=",".join(cases.CASES), help="default: %(default)s")
+    parser.add_argument("--cases", default=",".join(_NAMES), help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=7, help="default: %(default)s")
     parser.add_argument("--reference", default="", help="another checkout to compare ours with")
-    parser.add_argument("--output", type=pathlib.Path, help="a JSON file for all times")
+    parser.add_argument("--output", type=pathlib.Path, help="a JSON file to keep all times in")
     given = parser.parse_args()
     names = given.cases.split(",")
-    if unknown := set(names) - set(cases.CASES):
-        parser.error(f"--cases: expected some of {', '.join(cases.CASES)}. Received: {unknown}")
-    if given.rounds < 1:
-        parser.error(f"--rounds: expected 1 or more. Received: {given.rounds}")
-    needed = {"torch", "pythae"} if set(names) - {"quickstart"} else set()
-    if missing := {name for name in needed if not importlib.util.find_spec(name)}:
-        parser.error(f"no {', '.join(sorted(missing))} here: pip install -e '.[benchmarks]'")
-    found = {}
-    for name in names:
-        found[name] = contest.contest(name, given.rounds, given.reference)
-        print(f"\n{cases.CASES[name].name}\n\n{tables.ratios(found[name])}")
-    rounds = [command.measure() for _ in range(min(given.rounds, _COMMANDS))]
-    found["command"] = {name: [each[name] for each in rounds] for name in rounds[0]}
-    print(f"\nthe command line\n\n{tables.medians(found['command'])}")
-    if given.output:
-        given.output.write_text(json.dumps(found, indent=1) + "\n")
+    try:
+        _check(names, given.rounds, given.reference)
+        if given.output:
+            _keep(given.output, {})  # Whether that can be is known before minutes are measured.
+        for name in names:
+            if name == cases.COMMAND:
+                title, times = "the command line", command.measure(given.rounds)
+            else:
+                title = cases.CASES[name].name
+                times = contest.contest(name, given.rounds, given.reference)
+            print(f"\n{title}\n\n{tables.shown(name, times)}", flush=True)
+            if given.output:
+                _keep(given.output, {name: times})
+    except errors.UserError as error:
+        parser.error(f"{error}")
+
+
+def _check(names: list[str], rounds: int, reference: str) -> None:
+    """Raises a UserError where an argument is wrong or a package is missing."""
+    if unknown := ", ".join(sorted(set(names) - set(_NAMES))):
+        raise errors.UserError(
+            f"--cases: expected some of {', '.join(_NAMES)}. Received: {unknown}"
+        )
+    if rounds < 1:
+        raise errors.UserError(f"--rounds: expected 1 or more. Received: {rounds}")
+    if reference and not pathlib.Path(reference, "keras_aae").is_dir():
+        raise errors.UserError(f"--reference={reference}: expected a checkout of keras_aae")
+    modules = {each for name in names if name in cases.CASES for each in cases.CASES[name].modules}
+    needed = {_NEEDED[module] for module in modules & _NEEDED.keys()}
+    missing = sorted(package for package in needed if not importlib.util.find_spec(package))
+    if missing:
+        raise errors.UserError(f"expected {', '.join(missing)}: pip install -e '.[benchmarks]'")
+
+
+def _keep(path: pathlib.Path, measured: Mapping[str, tables.Times]) -> None:
+    """Puts the times of cases into a file, beside those of others there."""
+    try:
+        kept = json.loads(path.read_text()) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise errors.UserError(f"--output={path}: not readable ({error})") from error
+    files.write(path, json.dumps({**kept, **measured}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

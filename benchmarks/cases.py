@@ -3,11 +3,15 @@
 import dataclasses
 from typing import Any
 
-# Where each contestant is: the module and the function that prepares it.
+WIDTH = 1000  # Of the hidden layers of dense networks.
+IMAGES = 300  # For the networks alone.
+COMMAND = "command"  # Beside the cases: what the command line takes.
+
+# Where each contestant is: the module, and the function in it that takes the case and returns one
+# that takes so many steps and returns the seconds that they took.
 CONTESTANTS = {
     "ours": ("ours", "joint"),
     "ours, sequential updates": ("ours", "sequential"),
-    "reference": ("ours", "joint"),
     "pythae, optimiser step": ("pythae_model", "step"),
     "pythae, epoch": ("pythae_model", "epoch"),
     "PyTorch loop": ("pytorch", "loop"),
@@ -24,23 +28,28 @@ class Case:
 
     Attributes:
         name: What it is.
-        settings: Those of `keras_aae.config.Config` for ours, which the others are like.
+        flags: What the command line gets for ours, which the others are like.
         contestants: Names in `CONTESTANTS`; the times of all are divided by that of the first.
         steps: How many a round has.
     """
 
     name: str
-    settings: dict[str, Any]
+    flags: dict[str, Any]
     contestants: tuple[str, ...]
     steps: int
 
     @property
-    def labelled(self) -> bool:
-        """Whether labels are learned."""
-        return self.settings["model"] == "semisup"
+    def classes(self) -> int:
+        """How many are learned from labels, beside the style; 0 without labels."""
+        return 10 if "labelled_batch_size" in self.flags else 0
+
+    @property
+    def modules(self) -> set[str]:
+        """Where its contestants are."""
+        return {CONTESTANTS[each][0] for each in self.contestants}
 
 
-_PLAIN = {
+_PLAIN = {  # Without what only ours has.
     "dataset": "mnist_5k",
     "network": "mlp",
     "batch_size": 100,
@@ -68,6 +77,7 @@ CASES = {
         {
             **_PLAIN,
             "model": "semisup",
+            "style_size": 10,
             "labels": 100,
             "labelled_batch_size": 100,
             "style_adversary": "marginal",
@@ -79,13 +89,13 @@ CASES = {
     ),
     "quickstart": Case(
         "quickstart.cfg",
-        {"model": "semisup", "dataset": "mnist_5k", "labels": 100},
+        {"flagfile": "quickstart.cfg"},
         ("ours",),
         15,
     ),
     "conv": Case(
         "convolutional encoder and decoder, 300 images, forward and backward",
-        {"model": "semisup", "dataset": "mnist_5k", "network": "conv"},
+        {"dataset": "mnist_5k", "network": "conv"},
         ("our networks", "PyTorch networks"),
         15,
     ),

@@ -9,8 +9,13 @@ import time
 _FLAGFILE = "--flagfile=quickstart.cfg"
 
 
-def measure() -> dict[str, float]:
-    """Seconds and gigabytes by what they are, each measured once."""
+def measure(rounds: int) -> dict[str, list[float]]:
+    """Seconds and gigabytes by what they are, in each round."""
+    measured = [_once() for _ in range(rounds)]
+    return {name: [each[name] for each in measured] for name in measured[0]}
+
+
+def _once() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         flags = (_FLAGFILE, f"--export_dir={folder}/models")
         help_seconds, _ = _run("keras_aae.launch", "--help")

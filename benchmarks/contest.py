@@ -1,14 +1,16 @@
 """Contestants take turns, each in a process of its own: all of them see the same machine."""
 
-from collections.abc import Iterator
 import contextlib
+import pathlib
 import subprocess
 import sys
 
 from benchmarks import cases
 
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-def contest(name: str, rounds: int, checkout: str = "") -> dict[str, list[float]]:
+
+def contest(name: str, rounds: int, reference: str = "") -> dict[str, list[float]]:
     """The milliseconds that a step of each contestant of a case takes, in each round.
 
     In a round they are measured one after the other.
@@ -16,43 +18,37 @@ def contest(name: str, rounds: int, checkout: str = "") -> dict[str, list[float]
     Args:
         name: A key of `cases.CASES`.
         rounds: How many count; one before them warms up.
-        checkout: Another checkout of keras_aae, which takes part as `reference` where ours does.
+        reference: Another checkout of keras_aae, which takes part where ours does.
 
     Raises:
         RuntimeError: a contestant ended.
     """
     case = cases.CASES[name]
-    names = list(case.contestants)
-    if checkout and "ours" in names:
-        names.insert(1, "reference")
+    commands = {each: [name, each] for each in case.contestants}
+    if reference and "ours" in commands:
+        commands["reference"] = [name, "ours", str(pathlib.Path(reference).resolve())]
     with contextlib.ExitStack() as stack:
-        workers = {
-            each: stack.enter_context(_worker(name, each, checkout * (each == "reference")))
-            for each in names
-        }
+        workers = {each: stack.enter_context(_worker(own)) for each, own in commands.items()}
         times = [
             {each: _seconds(each, worker, case.steps) for each, worker in workers.items()}
             for _ in range(rounds + 1)
         ]
-    return {each: [1e3 * row[each] / case.steps for row in times[1:]] for each in names}
+    return {each: [1e3 * row[each] / case.steps for row in times[1:]] for each in commands}
 
 
-@contextlib.contextmanager
-def _worker(*arguments: str) -> Iterator[subprocess.Popen]:
-    command = [sys.executable, "-m", "benchmarks.worker", *filter(None, arguments)]
+def _worker(arguments: list[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "benchmarks.worker", *arguments]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
-        yield process
-        process.stdin.close()
+    return subprocess.Popen(command, cwd=_ROOT, stdin=pipe, stdout=pipe, text=True)
 
 
-def _seconds(name: str, worker: subprocess.Popen, steps: int) -> float:
+def _seconds(name: str, worker: subprocess.Popen[str], steps: int) -> float:
     """What a worker says that so many steps took."""
-    try:
+    assert worker.stdin and worker.stdout
+    # It may have ended; then there is no answer.
+    with contextlib.suppress(BrokenPipeError):
         worker.stdin.write(f"{steps}\n")
         worker.stdin.flush()
-    except BrokenPipeError:
-        pass  # It ended; there is no answer.
     answer = worker.stdout.readline()
     if not answer:
         raise RuntimeError(f"{name}: ended with status {worker.wait()}")

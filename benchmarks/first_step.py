@@ -1,18 +1,11 @@
-"""Runs the command line up to the end of its first step.
-
-python -m benchmarks.first_step <flags of keras_aae.launch>
-"""
+"""`python -m benchmarks.first_step <flags>`: the command line, up to the end of its first step."""
 
 import os
+from unittest import mock
 
 from keras_aae import launch
 from keras_aae.training import loop
 
-
-def _end(worker: object, batch: int, logs: object = None) -> None:
-    os._exit(0)
-
-
 if __name__ == "__main__":
-    loop.Worker.on_train_batch_end = _end
-    launch.run()
+    with mock.patch.object(loop.Worker, "on_train_batch_end", lambda *_: os._exit(0)):
+        launch.run()

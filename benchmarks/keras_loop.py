@@ -8,17 +8,15 @@ import keras
 import tensorflow as tf
 
 from benchmarks import cases
-from keras_aae import data
-
-_WIDTH = 1000
+from benchmarks import examples
 
 
 def _dense(inputs: int, outputs: int) -> keras.Model:
     return keras.Sequential(
         [
             keras.Input((inputs,)),
-            keras.layers.Dense(_WIDTH, activation="relu"),
-            keras.layers.Dense(_WIDTH, activation="relu"),
+            keras.layers.Dense(cases.WIDTH, activation="relu"),
+            keras.layers.Dense(cases.WIDTH, activation="relu"),
             keras.layers.Dense(outputs),
         ]
     )
@@ -26,7 +24,7 @@ def _dense(inputs: int, outputs: int) -> keras.Model:
 
 def loop(case: cases.Case) -> Callable[[int], float]:
     """Reconstruction, discrimination and generation, in turn."""
-    size, batch = case.settings["style_size"], case.settings["batch_size"]
+    size, batch = case.flags["style_size"], case.flags["batch_size"]
     encoder, decoder = _dense(784, size), _dense(size, 784)
     discriminator = _dense(size, 1)
     own, adversary, generator = (keras.optimizers.Adam(1e-3, beta_1=0.5) for _ in range(3))
@@ -49,8 +47,7 @@ def loop(case: cases.Case) -> Callable[[int], float]:
         trained = encoder.trainable_variables
         generator.apply_gradients(zip(tape.gradient(loss, trained), trained, strict=True))
 
-    train = data.load(case.settings["dataset"]).train.x
-    images = (train.reshape(len(train), -1) / 255).astype("float32")
+    images = examples.images(case).reshape(-1, 784)
     dataset = tf.data.Dataset.from_tensor_slices(images).shuffle(len(images)).repeat()
     batches = iter(dataset.batch(batch, drop_remainder=True).prefetch(2))
 

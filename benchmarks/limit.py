@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from benchmarks import cases
 
-_WIDTH = 1000
 _REPEATS = 50
 _LONG = 16_000_000  # Values: more than any cache holds.
 _ADAM, _AVERAGE = 7, 3  # Values read and written for each parameter.
@@ -21,18 +20,19 @@ _ADAM, _AVERAGE = 7, 3  # Values read and written for each parameter.
 
 def step(case: cases.Case) -> Callable[[int], float]:
     """The joint update of a dense model."""
-    rows, classes = case.settings["batch_size"], 10 if case.labelled else 0
-    style = 10 if case.labelled else case.settings["style_size"]
-    hidden = (_WIDTH, _WIDTH)
+    rows, labelled = case.flags["batch_size"], case.flags.get("labelled_batch_size", 0)
+    classes, style = case.classes, case.flags["style_size"]
+    hidden = (cases.WIDTH, cases.WIDTH)
     encoder = (784, *hidden, classes + style)
     decoder = (classes + style, *hidden, 784)
     discriminators = [(size, *hidden, 1) for size in (classes, style) if size]
-    labelled = case.settings.get("labelled_batch_size", 0)
-    products = _products(encoder, rows + labelled) + _products(decoder, rows, inputs=True)
+    products = multiply_adds(encoder, rows + labelled) + multiply_adds(decoder, rows, inputs=True)
     for each in discriminators:
-        products += _products(each, 2 * rows) + _products(each, rows, weights=False, inputs=True)
-    averaged = _parameters(encoder) + _parameters(decoder)
-    trained = averaged + sum(map(_parameters, discriminators))
+        products += multiply_adds(each, 2 * rows) + multiply_adds(
+            each, rows, weights=False, inputs=True
+        )
+    averaged = parameters(encoder) + parameters(decoder)
+    trained = averaged + sum(map(parameters, discriminators))
     moved = 4 * (_ADAM * trained + _AVERAGE * averaged)
 
     def seconds(steps: int) -> float:
@@ -41,7 +41,9 @@ def step(case: cases.Case) -> Callable[[int], float]:
     return seconds
 
 
-def _products(sizes: tuple[int, ...], rows: int, weights: bool = True, inputs: bool = False) -> int:
+def multiply_adds(
+    sizes: tuple[int, ...], rows: int, weights: bool = True, inputs: bool = False
+) -> int:
     """The multiply-adds of dense layers, forward and backward.
 
     Args:
@@ -55,14 +57,16 @@ def _products(sizes: tuple[int, ...], rows: int, weights: bool = True, inputs: b
     return rows * (passes * sum(layers) + sum(layers if inputs else layers[1:]))
 
 
-def _parameters(sizes: tuple[int, ...]) -> int:
+def parameters(sizes: tuple[int, ...]) -> int:
+    """Weights and biases of dense layers, by the sizes of the input and of each layer."""
     return sum((a + 1) * b for a, b in itertools.pairwise(sizes))
 
 
 def _product_rate(rows: int) -> float:
     """Multiply-adds a second."""
-    a, b = tf.random.normal([rows, _WIDTH]), tf.random.normal([_WIDTH, _WIDTH])
-    return rows * _WIDTH * _WIDTH / _best(lambda: tf.matmul(a, b))
+    width = cases.WIDTH
+    a, b = tf.random.normal([rows, width]), tf.random.normal([width, width])
+    return rows * width * width / _best(lambda: tf.matmul(a, b))
 
 
 def _memory_rate() -> float:

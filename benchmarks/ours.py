@@ -3,30 +3,32 @@
 from collections.abc import Callable
 import time
 
+from absl import flags
 import tensorflow as tf
 
 from benchmarks import cases
+from benchmarks import examples
 from keras_aae import assembly
-from keras_aae import config as config_lib
-from keras_aae import data
+from keras_aae import launch
 from keras_aae.models import networks as networks_lib
 from keras_aae.training import loop
-
-_IMAGES = 300
 
 
 def joint(case: cases.Case) -> Callable[[int], float]:
     """One optimizer step for the autoencoder, one for the discriminators."""
-    return _fit(case, "joint")
+    return _step(case, "joint")
 
 
 def sequential(case: cases.Case) -> Callable[[int], float]:
     """One phase after the other, as in the paper."""
-    return _fit(case, "sequential")
+    return _step(case, "sequential")
 
 
-def _fit(case: cases.Case, update_rule: str) -> Callable[[int], float]:
-    config = config_lib.Config(**case.settings, update_rule=update_rule)
+def _step(case: cases.Case, update_rule: str) -> Callable[[int], float]:
+    values = flags.FlagValues()
+    launch.define_flags(values)
+    given = {**case.flags, "update_rule": update_rule}
+    config = launch.read_config(["", *(f"--{flag}={each}" for flag, each in given.items())], values)
     dataset = assembly.load_data(config)
     model = assembly.build_model(config, dataset)
     # What `fit` calls for each step; that it begins takes as long as ten steps, once a run.
@@ -44,11 +46,11 @@ def _fit(case: cases.Case, update_rule: str) -> Callable[[int], float]:
 
 def networks(case: cases.Case) -> Callable[[int], float]:
     """Reconstruction by the networks alone, forward and backward, without an optimizer."""
-    dataset = data.load(case.settings["dataset"])
-    images = tf.constant(dataset.train.x[:_IMAGES] / 255, tf.float32)
-    family = networks_lib.get(case.settings["network"], dataset.input_shape)
-    encoder = family.encoder(dataset.input_shape, {"code": 20})
-    decoder = family.decoder(20, dataset.input_shape)
+    images = tf.constant(examples.images(case)[: cases.IMAGES])
+    shape = tuple(images.shape[1:])
+    family = networks_lib.get(case.flags["network"], shape)
+    encoder = family.encoder(shape, {"code": 20})
+    decoder = family.decoder(20, shape)
     variables = encoder.trainable_variables + decoder.trainable_variables
 
     @tf.function

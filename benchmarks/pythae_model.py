@@ -1,58 +1,54 @@
 """pythae's Adversarial_AE, with networks of the same sizes."""
 
+import atexit
 from collections.abc import Callable
 import logging
+import shutil
 import tempfile
 import time
 
 from pythae.data import datasets
 from pythae.models import Adversarial_AE
 from pythae.models import Adversarial_AE_Config
-from pythae.models import base
 from pythae.models import nn as pythae_nn
+from pythae.models.base import base_utils
 from pythae.trainers import AdversarialTrainer
 from pythae.trainers import AdversarialTrainerConfig
 import torch
+from torch import nn
 
 from benchmarks import cases
 from benchmarks import pytorch
 
-_WIDTH = 1000
 logging.disable(logging.INFO)  # It greets.
 
 
-class _Encoder(pythae_nn.BaseEncoder):
-    def __init__(self, size: int):
+class _Dense(nn.Module):
+    def __init__(self, inputs: int, outputs: int):
         super().__init__()
-        self.layers = pytorch.dense(784, _WIDTH, _WIDTH, size)
+        self.layers = pytorch.dense(inputs, outputs)
 
-    def forward(self, x: torch.Tensor) -> base.base_utils.ModelOutput:
+
+class _Encoder(_Dense, pythae_nn.BaseEncoder):
+    def forward(self, x: torch.Tensor) -> base_utils.ModelOutput:
         embedding = self.layers(x)
-        return base.base_utils.ModelOutput(
+        return base_utils.ModelOutput(
             embedding=embedding, log_covariance=torch.zeros_like(embedding)
         )
 
 
-class _Decoder(pythae_nn.BaseDecoder):
-    def __init__(self, size: int):
-        super().__init__()
-        self.layers = pytorch.dense(size, _WIDTH, _WIDTH, 784)
-
-    def forward(self, z: torch.Tensor) -> base.base_utils.ModelOutput:
-        return base.base_utils.ModelOutput(reconstruction=torch.sigmoid(self.layers(z)))
+class _Decoder(_Dense, pythae_nn.BaseDecoder):
+    def forward(self, z: torch.Tensor) -> base_utils.ModelOutput:
+        return base_utils.ModelOutput(reconstruction=torch.sigmoid(self.layers(z)))
 
 
-class _Discriminator(pythae_nn.BaseDiscriminator):
-    def __init__(self, size: int):
-        super().__init__()
-        self.layers = pytorch.dense(size, _WIDTH, _WIDTH, 1)
-
-    def forward(self, z: torch.Tensor) -> base.base_utils.ModelOutput:
-        return base.base_utils.ModelOutput(embedding=torch.sigmoid(self.layers(z)))
+class _Discriminator(_Dense, pythae_nn.BaseDiscriminator):
+    def forward(self, z: torch.Tensor) -> base_utils.ModelOutput:
+        return base_utils.ModelOutput(embedding=torch.sigmoid(self.layers(z)))
 
 
 def _trainer(case: cases.Case) -> AdversarialTrainer:
-    size = case.settings["style_size"]
+    size = case.flags["style_size"]
     model = Adversarial_AE(
         Adversarial_AE_Config(
             input_dim=(784,),
@@ -60,15 +56,17 @@ def _trainer(case: cases.Case) -> AdversarialTrainer:
             reconstruction_loss="bce",
             deterministic_posterior=True,
         ),
-        encoder=_Encoder(size),
-        decoder=_Decoder(size),
-        discriminator=_Discriminator(size),
+        encoder=_Encoder(784, size),
+        decoder=_Decoder(size, 784),
+        discriminator=_Discriminator(size, 1),
     )
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
     images = torch.cat(pytorch.batches(case)[0])
     settings = AdversarialTrainerConfig(
-        output_dir=tempfile.mkdtemp(),
+        output_dir=folder,
         num_epochs=1,
-        per_device_train_batch_size=case.settings["batch_size"],
+        per_device_train_batch_size=case.flags["batch_size"],
         no_cuda=True,
     )
     train = datasets.BaseDataset(images, torch.ones(len(images)))

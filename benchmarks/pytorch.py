@@ -10,38 +10,36 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks import cases
-from keras_aae import data
-
-_WIDTH = 1000
-_IMAGES = 300
+from benchmarks import examples
 
 
-def dense(*sizes: int) -> nn.Sequential:
-    """Dense layers with rectified units between them."""
+def dense(inputs: int, outputs: int) -> nn.Sequential:
+    """Three dense layers with rectified units between them."""
     layers: list[nn.Module] = []
-    for inputs, outputs in itertools.pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    for before, after in itertools.pairwise((inputs, cases.WIDTH, cases.WIDTH, outputs)):
+        layers += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
 
 def batches(case: cases.Case) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Flat images in [0, 1], [B, 784], and their labels, [B]."""
-    train = data.load(case.settings["dataset"]).train
-    size = case.settings["batch_size"]
-    images = torch.tensor(train.x.reshape(len(train.x), -1) / 255, dtype=torch.float32)
+    size = case.flags["batch_size"]
+    images = torch.tensor(examples.images(case)).flatten(1)
+    labels = torch.tensor(examples.labels(case)).long()
     count = len(images) // size * size
-    labels = torch.tensor(train.y[:count].astype("int64"))
-    return list(images[:count].split(size)), list(labels.split(size))
+    return list(images[:count].split(size)), list(labels[:count].split(size))
 
 
 def loop(case: cases.Case) -> Callable[[int], float]:
-    """Reconstruction, discrimination, generation and, with labels, classification, in turn."""
+    """Reconstruction, discrimination, generation and, with labels, classification, in turn.
+
+    What it classifies are the images of the batch, as many as ours gets for their labels beside it.
+    """
     x, y = batches(case)
-    classes, style = (10, 10) if case.labelled else (0, case.settings["style_size"])
-    encoder = dense(784, _WIDTH, _WIDTH, classes + style)
-    decoder = dense(classes + style, _WIDTH, _WIDTH, 784)
+    classes, style = case.classes, case.flags["style_size"]
+    encoder, decoder = dense(784, classes + style), dense(classes + style, 784)
     parts = [size for size in (classes, style) if size]
-    discriminators = [dense(size, _WIDTH, _WIDTH, 1) for size in parts]
+    discriminators = [dense(size, 1) for size in parts]
 
     def adam(*networks: nn.Module) -> torch.optim.Adam:
         parameters = itertools.chain(*(network.parameters() for network in networks))
@@ -70,10 +68,12 @@ def loop(case: cases.Case) -> Callable[[int], float]:
         take(own, functional.binary_cross_entropy_with_logits(logits, images))
         with torch.no_grad():
             codes = code(images)
-        pairs = zip(discriminators, priors(len(images)), codes, strict=True)
-        take(adversary, sum(_real(d(prior)) + _fake(d(own)) for d, prior, own in pairs))
-        pairs = zip(discriminators, code(images), strict=True)
-        take(generator, sum(_real(d(own)) for d, own in pairs))
+        samples = priors(len(images))
+        told = [_real(d(z)) for d, z in zip(discriminators, samples, strict=True)]
+        told += [_fake(d(z)) for d, z in zip(discriminators, codes, strict=True)]
+        take(adversary, torch.stack(told).sum())
+        passed = [_real(d(z)) for d, z in zip(discriminators, code(images), strict=True)]
+        take(generator, torch.stack(passed).sum())
         if classes:
             y_logits = encoder(images)[:, :classes]
             take(classifier, functional.cross_entropy(y_logits, labels))
@@ -83,7 +83,6 @@ def loop(case: cases.Case) -> Callable[[int], float]:
 
 def networks(case: cases.Case) -> Callable[[int], float]:
     """The networks of `keras_aae.networks.Conv` for 28x28 images; see `ours.networks`."""
-    del case
 
     def normalized(layer: nn.Module, norm: nn.Module) -> list[nn.Module]:
         return [layer, norm, nn.LeakyReLU(0.1)]
@@ -100,8 +99,7 @@ def networks(case: cases.Case) -> Callable[[int], float]:
         *normalized(nn.ConvTranspose2d(64, 32, 4, 2, 1, bias=False), nn.BatchNorm2d(32)),
         nn.ConvTranspose2d(32, 1, 4, 2, 1),
     )
-    train = data.load("mnist_5k").train.x[:_IMAGES, ..., 0]
-    images = torch.tensor(train / 255, dtype=torch.float32)[:, None]
+    images = torch.tensor(examples.images(case)[: cases.IMAGES]).permute(0, 3, 1, 2)
 
     def step(images: torch.Tensor) -> None:
         network.zero_grad()

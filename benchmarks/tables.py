@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import statistics
 
+from benchmarks import cases
+from keras_aae.reporting import tables
+
 Times = Mapping[str, Sequence[float]]  # The values of all rounds, by what was measured.
+
+
+def shown(name: str, times: Times) -> str:
+    """The table of a case, or of the command line."""
+    return medians(times) if name == cases.COMMAND else ratios(times)
 
 
 def ratios(times: Times) -> str:
@@ -14,10 +22,10 @@ def ratios(times: Times) -> str:
     """
     first = next(iter(times.values()))
     rows = [
-        f"| {name} | {_ratio(own, first):.2f} | {statistics.median(own):.1f} |\n"
+        [name, f"{_ratio(own, first):.2f}", f"{statistics.median(own):.1f}"]
         for name, own in times.items()
     ]
-    return "| | ratio | ms a step |\n|---|---|---|\n" + "".join(rows)
+    return tables.markdown([["", "ratio", "ms a step"], *rows])
 
 
 def _ratio(own: Sequence[float], first: Sequence[float]) -> float:
@@ -26,5 +34,5 @@ def _ratio(own: Sequence[float], first: Sequence[float]) -> float:
 
 def medians(times: Times) -> str:
     """The medians over the rounds."""
-    rows = [f"| {name} | {statistics.median(own):.2f} |\n" for name, own in times.items()]
-    return "| | median |\n|---|---|\n" + "".join(rows)
+    rows = [[name, f"{statistics.median(own):.2f}"] for name, own in times.items()]
+    return tables.markdown([["", "median"], *rows])

@@ -1,6 +1,6 @@
 """A process that takes steps of one contestant when it is asked to, and says how long they took.
 
-    python -m benchmarks.worker <case> <contestant> [<a checkout whose keras_aae it imports>]
+    python -m benchmarks.worker <case> <contestant> [<a checkout whose keras_aae it measures>]
 
 Each line on its input is a number of steps; each line on its output the seconds that they took.
 """
@@ -14,16 +14,16 @@ from benchmarks import cases
 
 def main(case: str, contestant: str, checkout: str = "") -> None:
     """Serves until the input ends."""
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # As the command line does.
+    if checkout:  # `benchmarks` is imported already, and stays this one.
+        sys.path.insert(0, checkout)
+    from keras_aae import errors
+
     os.environ.setdefault("TQDM_DISABLE", "1")  # pythae's progress bars.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # What libraries print is no answer.
-    if checkout:
-        sys.path.insert(0, checkout)
-        importlib.import_module("keras_aae")
-        del sys.path[0]
     module, function = cases.CONTESTANTS[contestant]
-    prepare = getattr(importlib.import_module(f"benchmarks.{module}"), function)
+    with errors.importing_tensorflow():
+        prepare = getattr(importlib.import_module(f"benchmarks.{module}"), function)
     seconds = prepare(cases.CASES[case])
     for line in sys.stdin:
         print(seconds(int(line)), file=answers, flush=True)

@@ -38,18 +38,17 @@ _PUBLISHED = {  # The test error of the paper's AAE, percent, or its nats.
 
 def filled(page: str) -> str:
     """The text of a page with its tables made anew."""
-    made = {"results": lambda names: _results(names.split()), "benchmarks": _benchmarks}
+    made = {"results": _results, "benchmarks": _benchmarks}
     return _BLOCK.sub(lambda match: match[1] + made[match[2]](match[3]) + match[4], page)
 
 
 def _benchmarks(case: str) -> str:
-    times = json.loads((ROOT / "docs/benchmarks.json").read_text(encoding="utf-8"))[case]
-    shown = benchmarks_tables.medians if case == "command" else benchmarks_tables.ratios
-    return shown(times)
+    times = json.loads((ROOT / "docs/benchmarks.json").read_text(encoding="utf-8"))
+    return benchmarks_tables.shown(case, times[case])
 
 
-def _results(names: list[str]) -> str:
-    groups = []
+def _results(block: str) -> str:
+    groups, names = [], block.split()
     for name in names:
         (group,) = tables.read(str(ROOT / f"docs/results/{name}.json"))
         groups.append(group._replace(name=f"`{name}.cfg`"))

@@ -1,11 +1,13 @@
 """What the benchmarks count and divide; how fast anything is stands in no test."""
 
-import subprocess
+import importlib.util
+import json
 import sys
 
 from conftest import ROOT
 import pytest
 
+from benchmarks import __main__ as benchmarks_main
 from benchmarks import cases
 from benchmarks import contest
 from benchmarks import limit
@@ -20,10 +22,10 @@ def test_ratios_are_those_within_a_round():
 
 def test_multiply_adds_of_dense_layers():
     """2x3 and 3x5: forward 21, gradients of weights 21, of inputs 15, of the first one 6 more."""
-    assert limit._products((2, 3, 5), rows=1) == 21 + 21 + 15
-    assert limit._products((2, 3, 5), rows=10, inputs=True) == 10 * (21 + 21 + 15 + 6)
-    assert limit._products((2, 3, 5), rows=1, weights=False, inputs=True) == 21 + 15 + 6
-    assert limit._parameters((2, 3, 5)) == 9 + 20
+    assert limit.multiply_adds((2, 3, 5), rows=1) == 21 + 21 + 15
+    assert limit.multiply_adds((2, 3, 5), rows=10, inputs=True) == 10 * (21 + 21 + 15 + 6)
+    assert limit.multiply_adds((2, 3, 5), rows=1, weights=False, inputs=True) == 21 + 15 + 6
+    assert limit.parameters((2, 3, 5)) == 9 + 20
 
 
 def test_a_contestant_that_ends_is_named(monkeypatch):
@@ -33,8 +35,27 @@ def test_a_contestant_that_ends_is_named(monkeypatch):
         contest.contest("nothing", rounds=1)
 
 
-def test_an_unknown_case_is_refused():
-    command = [sys.executable, "-m", "benchmarks", "--cases=fast"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert ended.returncode == 2
-    assert "--cases: expected some of aae, semisup" in ended.stderr
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--cases=fast"], "--cases: expected some of aae, semisup"),
+        (["--cases=command", "--rounds=0"], "--rounds: expected 1 or more"),
+        (["--cases=command", "--reference=docs"], "--reference=docs: expected a checkout"),
+        (["--cases=command", "--output=README.md"], "--output=README.md: not readable"),
+        (["--cases=conv"], "expected torch: pip install"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_at_once(monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *arguments])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="2"):
+        benchmarks_main.main()
+    assert message in capsys.readouterr().err
+
+
+def test_the_times_of_a_case_are_kept_beside_those_of_others(tmp_path):
+    benchmarks_main._keep(tmp_path / "times.json", {"conv": {"ours": [1.0]}})
+    benchmarks_main._keep(tmp_path / "times.json", {"aae": {"ours": [2.0]}})
+    kept = json.loads((tmp_path / "times.json").read_text())
+    assert kept == {"conv": {"ours": [1.0]}, "aae": {"ours": [2.0]}}
