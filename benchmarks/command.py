@@ -6,6 +6,8 @@ import sys
 import tempfile
 import time
 
+from keras_aae import errors
+
 _FLAGFILE = "--flagfile=quickstart.cfg"
 
 
@@ -39,5 +41,5 @@ def _run(module: str, *flags: str) -> tuple[float, float]:
     process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise RuntimeError(f"{' '.join(command)}: ended with status {status}")
+        raise errors.UserError(f"{' '.join(command)}: ended with status {status}")
     return time.perf_counter() - start, usage.ru_maxrss / 1e6

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from benchmarks import cases
+from keras_aae import errors
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -21,7 +22,7 @@ def contest(name: str, rounds: int, reference: str = "") -> dict[str, list[float
         reference: Another checkout of keras_aae, which takes part where ours does.
 
     Raises:
-        RuntimeError: a contestant ended.
+        UserError: a contestant ended.
     """
     case = cases.CASES[name]
     commands = {each: [name, each] for each in case.contestants}
@@ -51,5 +52,5 @@ def _seconds(name: str, worker: subprocess.Popen[str], steps: int) -> float:
         worker.stdin.flush()
     answer = worker.stdout.readline()
     if not answer:
-        raise RuntimeError(f"{name}: ended with status {worker.wait()}")
+        raise errors.UserError(f"{name}: ended with status {worker.wait()}")
     return float(answer)

@@ -28,7 +28,7 @@ _FREE = (
     *("mode", "runs", "run_dir", "seeds", "sweep", "export_dir", "data_dir", "strategy"),
     *("parzen_samples", "precision", "version", "steps_per_execution", "max_memory", "on_nan"),
 )
-_ONLY_IN = {  # The modes that use a setting.
+ONLY_IN = {  # The modes that use a setting.
     "runs": ("compare", "table", "judge"),
     "version": ("promote",),
     "precision": ("convert",),
@@ -392,7 +392,7 @@ class Config:
 
     def _check_mode(self) -> None:
         """Raises a UserError where a mode lacks what it works on, or the model can't do it."""
-        if self.mode in _ONLY_IN["runs"] and not self.runs:
+        if self.mode in ONLY_IN["runs"] and not self.runs:
             raise errors.UserError(f"--mode={self.mode}: expected --runs=<directories of runs>")
         if self.mode in ON_A_RUN and not self.run_dir:
             raise errors.UserError(
@@ -479,7 +479,7 @@ class Config:
 
     def _flags(self, all_of_them: bool = True) -> list[str]:
         """The settings that the model uses as flags, or those that are not the default."""
-        unsaid = {"mode", "run_dir", *_ONLY_IN, *unused(self.model)}
+        unsaid = {"mode", "run_dir", *ONLY_IN, *unused(self.model)}
         own = _own_defaults(self.model)
         return [
             f"--{field.name}={getattr(self, field.name)}"
@@ -518,7 +518,7 @@ def unused(model: str) -> frozenset[str]:
 def check_mode(given: Iterable[str], mode: str) -> None:
     """Raises a UserError where a setting is given that a mode doesn't use."""
     for name in given:
-        modes = _ONLY_IN.get(name, (mode,))
+        modes = ONLY_IN.get(name, (mode,))
         if mode not in modes:
             raise errors.UserError(
                 f"--{name}: --mode={mode} doesn't use it. What does: --mode={', '.join(modes)}"

@@ -245,9 +245,7 @@ def _restored(
     model = assembly.build_model(config, dataset)
     checkpoints = checkpoints_lib.Checkpoints(model, directory)
     if not checkpoints.restore():
-        raise errors.UserError(
-            f"--run_dir={directory.path}: no checkpoint to evaluate; train first"
-        )
+        raise errors.UserError(f"{directory.given}: no checkpoint to evaluate; train first")
     return model, checkpoints
 
 
@@ -319,7 +317,7 @@ def _finished_run(
         model, results = directory.load_model(), directory.read_results()
         if results is None:
             raise errors.UserError(
-                f"--run_dir={directory.path}: no results; --mode=evaluate makes them again"
+                f"{directory.given}: no results; --mode=evaluate makes them again"
             )
         yield directory, model, results
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 import dataclasses
-import math
 import re
+import sys
 from typing import Any
 
 from keras_aae import errors
@@ -70,11 +70,10 @@ def _expected(field: dataclasses.Field, value: Any) -> str:
         return f"text like {rule['pattern']}"
     if kind is str:
         return "" if plain_text.is_plain(value) else "plain text on one line, in UTF-8"
-    if kind is float and not math.isfinite(value):
-        return "a finite number"
+    if not abs(value) <= (_MOST if kind is int else sys.float_info.max):
+        return f"at most {_MOST}" if kind is int else "a finite number"
     if rule["low"] is not None and value < rule["low"]:
         return f"at least {rule['low']}"
-    high = _MOST if kind is int and rule["high"] is None else rule["high"]
-    if high is not None and value > high:
-        return f"at most {high}"
+    if rule["high"] is not None and value > rule["high"]:
+        return f"at most {rule['high']}"
     return ""

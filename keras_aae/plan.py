@@ -12,7 +12,7 @@ from keras_aae import errors
 from keras_aae import fields
 
 # Of the study, or of other modes than training.
-_WHOLE = ("runs", "run_dir", "export_dir", "mode", "seeds", "sweep", "version", "precision")
+_WHOLE = ("run_dir", "export_dir", "mode", "seeds", "sweep", *config_lib.ONLY_IN)
 
 
 class Variation(NamedTuple):

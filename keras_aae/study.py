@@ -8,7 +8,6 @@ import sys
 import keras
 
 from keras_aae import config as config_lib
-from keras_aae import errors
 from keras_aae import experiment
 from keras_aae import interrupts
 from keras_aae import plan
@@ -29,41 +28,29 @@ def run(config: config_lib.Config) -> dict:
         What `summary.json` holds; see docs/RESULTS.md.
 
     Raises:
-        UserError: as `experiment.run`; or the directory holds a single run.
+        UserError: as `experiment.run`; or the directory is in use, or holds a single run or a
+            study of other runs.
         Interrupted: a signal asked the program to end; how to go on was said.
     """
     variations = plan.variations(config)
-    directory = _directory(config, [each.name for each in variations])
-    summary: dict = {"name": config.name, "command": config.command(), "runs": []}
-    for number, each in enumerate(variations, 1):
-        print(f"{each.name}: {number} of {len(variations)}", file=sys.stderr)
-        results = _results(config, each, directory.path)
-        kept = {name: value for name, value in results.items() if name not in _LEFT_OUT}
-        kept["command"] = each.config.command()  # As a run of its own, wherever it was.
-        summary["runs"].append({"value": each.value, "directory": each.name, "results": kept})
-        # After each run, so that a study that is stopped shows what it has.
-        directory.write_summary(summary)
-        directory.write("study.html", study_page.render(summary, len(variations)))
+    directory = run_directory.RunDirectory(config.run_dir)
+    if not config.run_dir:
+        directory = run_directory.RunDirectory.new(config.name)
+    with directory.claim_study([each.name for each in variations]) as finished:
+        for number, each in enumerate(variations, 1):
+            print(f"{each.name}: {number} of {len(variations)}", file=sys.stderr)
+            results = _results(config, each, directory.path)
+            kept = {name: value for name, value in results.items() if name not in _LEFT_OUT}
+            kept["command"] = each.config.command()  # As a run of its own, wherever it was.
+            finished[each.name] = {"value": each.value, "directory": each.name, "results": kept}
+            # After each run, so that a study that is stopped shows what it has.
+            runs = [finished[other.name] for other in variations if other.name in finished]
+            summary = {"name": config.name, "command": config.command(), "runs": runs}
+            directory.write_summary(summary)
+            directory.write("study.html", study_page.render(summary, len(variations)))
     print(tables.markdown(tables.rows(tables.groups(summary))), end="")
     print(f"study      {directory.path / 'study.html'}")
     return summary
-
-
-def _directory(config: config_lib.Config, names: list[str]) -> run_directory.RunDirectory:
-    """The directory of a study with runs of those names; more runs than it has may join it."""
-    if not config.run_dir:
-        return run_directory.RunDirectory.new(config.name)
-    directory = run_directory.RunDirectory(config.run_dir)
-    if directory.exists():
-        raise errors.UserError(
-            f"--run_dir={config.run_dir}: holds a single run; give a study another one"
-        )
-    if others := [name for name in directory.runs_of_study() if name not in names]:
-        raise errors.UserError(
-            f"--run_dir={config.run_dir}: holds a study with other runs: {', '.join(others)}. Name "
-            "them, too, or give another --run_dir"
-        )
-    return directory
 
 
 def _results(config: config_lib.Config, variation: plan.Variation, path: pathlib.Path) -> dict:

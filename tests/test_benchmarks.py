@@ -12,6 +12,7 @@ from benchmarks import cases
 from benchmarks import contest
 from benchmarks import limit
 from benchmarks import tables
+from keras_aae import errors
 
 
 def test_ratios_are_those_within_a_round():
@@ -31,7 +32,7 @@ def test_multiply_adds_of_dense_layers():
 def test_a_contestant_that_ends_is_named(monkeypatch):
     case = cases.Case("no such thing", {}, ("nobody",), 1)
     monkeypatch.setitem(cases.CASES, "nothing", case)
-    with pytest.raises(RuntimeError, match="nobody: ended with status 1"):
+    with pytest.raises(errors.UserError, match="nobody: ended with status 1"):
         contest.contest("nothing", rounds=1)
 
 

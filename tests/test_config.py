@@ -31,6 +31,7 @@ from keras_aae import models
         ({"dataset": "caf\udce9"}, ["--dataset", "in UTF-8", r"'caf\udce9'"]),
         ({"dataset": "a\u202eb"}, ["--dataset", "plain text", r"'a\u202eb'"]),
         ({"steps": 10**400}, ["--steps", "at most 2147483647"]),
+        ({"learning_rate": 10**400}, ["--learning_rate", "a finite number"]),
         ({"views": "letters"}, ["--views", "digits, photos, none", "letters"]),
         (
             {"model": "clustering", "labels": 0, "views": "photos", "agreement_weight": 0.0},

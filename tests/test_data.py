@@ -43,9 +43,9 @@ def test_the_given_labels_do_not_change_what_is_held_out(bars_npz):
         ({"labels": 10}, "multiple of 3"),
         ({"labels": 300}, "needs 100 of each class, but class 0 has 45"),
         ({"validation": 0.001}, "too few to hold out"),
-        ({"validation": -0.5}, "expected a share between 0 and 1"),
-        ({"validation": float("nan")}, "Received: nan, 0"),
-        ({"seed": -1}, "a seed of 0 or more"),
+        ({"validation": -0.5}, "--validation=-0.5: expected a share between 0 and 1"),
+        ({"validation": float("nan")}, "--validation=nan: expected a share"),
+        ({"seed": -1}, "--seed=-1: expected 0 or more"),
     ],
 )
 def test_an_impossible_split_is_refused(bars_npz, settings, message):

@@ -17,9 +17,9 @@ def test_content_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch)
     calls, replace = [], os.replace
     monkeypatch.setattr(files, "sync", lambda path: calls.append(("sync", path.is_dir())))
     monkeypatch.setattr(os, "replace", lambda *a: (calls.append("replace"), replace(*a)))
-    files.write(tmp_path / "b.txt", "text")
-    assert calls == [("sync", False), "replace", ("sync", True)]
-    assert (tmp_path / "b.txt").read_text() == "text"
+    files.write(tmp_path / "a/b.txt", "text")
+    assert calls == [("sync", True), ("sync", False), "replace", ("sync", True)]
+    assert (tmp_path / "a/b.txt").read_text() == "text"
 
 
 def test_the_entry_of_every_new_folder_is_on_the_disk(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from keras_aae import config as config_lib
 from keras_aae import errors
 from keras_aae import experiment
 from keras_aae import files
+from keras_aae import interrupts
 from keras_aae import plan
 from keras_aae import study as study_lib
 from keras_aae.deployment import model_base
@@ -225,6 +226,33 @@ def test_the_directory_of_a_run_is_not_that_of_a_study(study):
         study_lib.run(config_lib.Config(**settings, seeds="0,5", run_dir=str(folder / "both")))
     with pytest.raises(errors.UserError, match="both: holds a study; give a run another one"):
         run_directory.RunDirectory(folder / "both").check(config_lib.Config(**settings))
+
+
+def test_a_study_that_two_processes_work_on_is_refused(study):
+    folder, settings = study
+    with (
+        files.try_lock(folder / "both/.lock"),
+        pytest.raises(errors.UserError, match="both: another process is at work there"),
+    ):
+        study_lib.run(config_lib.Config(**settings, seeds="0,1,5", run_dir=str(folder / "both")))
+
+
+def test_runs_that_are_finished_stay_in_the_summary_of_a_study_that_is_stopped(study, monkeypatch):
+    """The extended study stops at its second run."""
+    folder, settings = study
+    before = files.read_record(folder / "both/summary.json")["runs"]
+
+    run = experiment.run
+
+    def stopped(config):
+        if config.seed:
+            raise interrupts.Interrupted(15)
+        return run(config)
+
+    monkeypatch.setattr(experiment, "run", stopped)
+    with pytest.raises(interrupts.Interrupted):
+        study_lib.run(config_lib.Config(**settings, seeds="0,1,5,9", run_dir=str(folder / "both")))
+    assert files.read_record(folder / "both/summary.json")["runs"] == before
 
 
 def test_settings_of_a_study_are_not_those_of_its_runs():

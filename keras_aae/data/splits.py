@@ -188,11 +188,12 @@ def load(
 
 def split(raw: sources.Raw, *, labels: int = -1, validation: float = 0.1, seed: int = 0) -> Dataset:
     """Splits a data set; as `load`."""
-    if not 0 < validation < 1 or seed < 0:
+    if not 0 < validation < 1:
         raise errors.UserError(
-            "--validation, --seed: expected a share between 0 and 1, and a seed of 0 or more. "
-            f"Received: {validation:g}, {seed}"
+            f"--validation={validation:g}: expected a share between 0 and 1 to hold out"
         )
+    if seed < 0:
+        raise errors.UserError(f"--seed={seed}: expected 0 or more")
     everything = Split(raw.x_train, raw.y_train)
     held_out = _held_out(raw.y_train, validation, _generator(seed, "validation split"))
     train = everything.take(~held_out)

@@ -113,7 +113,7 @@ def _unfinished(base_path: pathlib.Path) -> Iterator[pathlib.Path]:
 
     Its process holds the lock of the file beside it; the kernel frees that of a dead process.
     """
-    base_path.mkdir(parents=True, exist_ok=True)
+    files.make_folder(base_path, exist_ok=True)
     with files.locked(base_path / ".lock"):
         # A process may have died before it made the lock, and after its folder was renamed.
         for folder in {path.with_suffix("") for path in base_path.glob(f"{_UNFINISHED}*")}:

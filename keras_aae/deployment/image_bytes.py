@@ -7,7 +7,8 @@ from keras_aae.data import images
 NAME = "image_bytes"  # The ending has TF Serving's REST take {"b64": ...} for it.
 MOST_PIXELS = 25_000_000  # Of one image: a small file may claim more than a server has memory for.
 
-# How such a file begins: a decoder skips other chunks before the header, which are no header then.
+# How such a file begins, header included: libpng accepts an unknown chunk before the header, whose
+# content would be taken for a size here.
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 _PNG_SIZE, _PNG_BITS = 16, 24  # Places in it: width and height, and the bits of a channel.
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from keras_aae.data import images as images_lib
 
+MOST_VALUES = 40  # Classes or clusters in a figure.
+
 _CELL = 0.55  # Inches of an image's side in a grid.
 _COLUMNS = 5  # Of histograms.
 _DIMENSIONS = 20  # Histograms in a figure at the most.
@@ -213,14 +215,11 @@ def representation_scatter(
     return picture
 
 
-_CLASSES = 40  # In a confusion matrix.
-
-
 def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> figure.Figure:
     """How many examples of each class are predicted to be of each class.
 
-    The title says how many predictions differ from the class. Of many classes the 40 with the most
-    mistakes are shown.
+    The title says how many predictions differ from the class. Of more than `MOST_VALUES` classes
+    those with the most mistakes are shown.
 
     Args:
         counts: Integer [classes, classes]: a row for each class, a column for each prediction.
@@ -229,10 +228,9 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> figure.Figur
     total = int(counts.sum())
     wrong = total - int(np.trace(counts))
     title = f"{wrong:,} of {total:,} wrong ({wrong / max(total, 1):.2%})"
-    if len(classes) > _CLASSES:
-        title += f"; the {_CLASSES} classes of {len(classes):,} with the most mistakes"
-        mistakes = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
-        shown = np.sort(np.argsort(-mistakes, kind="stable")[:_CLASSES])
+    if len(classes) > MOST_VALUES:
+        title += f"; the {MOST_VALUES} classes of {len(classes):,} with the most mistakes"
+        shown = _most_mistaken(counts)
         counts, classes = counts[np.ix_(shown, shown)], [classes[each] for each in shown]
     size = 1.5 + 0.45 * len(classes)
     picture = figure.Figure(figsize=(size + 0.5, size), layout="constrained")
@@ -250,6 +248,12 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> figure.Figur
     axes.set(xlabel="prediction", ylabel="class")
     picture.suptitle(title, fontsize=9)
     return picture
+
+
+def _most_mistaken(counts: np.ndarray) -> np.ndarray:
+    """The `MOST_VALUES` classes of a confusion matrix with the most mistakes, in order."""
+    mistakes = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
+    return np.sort(np.argsort(-mistakes, kind="stable")[:MOST_VALUES])
 
 
 def reliability(bins: Sequence[Mapping[str, float]]) -> figure.Figure:

@@ -23,7 +23,6 @@ _SHOWN = 12  # Reconstructions, and samples beside their nearest training image.
 _ROWS, _COLUMNS = 8, 12  # Of samples.
 _STYLES = 10
 _MEMBERS = 10  # Of each cluster.
-_VALUES = 40  # Classes or clusters in a figure.
 _MISTAKES = 24
 _SUGGESTED = 40
 _COMPARED = 256 << 20  # Bytes of training images, as float32, that samples are compared with.
@@ -167,7 +166,7 @@ def _nearest(images: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np
 
 def _style_against_class(model: autoencoder.Autoencoder, classes: Sequence[str]) -> figure.Figure:
     """A row for each of ten samples of the prior of the style, decoded with each class."""
-    shown = splits.spread(np.arange(len(classes)), _VALUES)
+    shown = splits.spread(np.arange(len(classes)), figures.MOST_VALUES)
     seeds = tf.repeat(tf.range(_STYLES, dtype=tf.int64), len(shown))
     images = model.generate(seeds, tf.tile(tf.constant(shown), [_STYLES])).numpy()
     return figures.image_grid(
@@ -192,7 +191,7 @@ def _clusters(
     """A row for each cluster: the style 0 decoded, and some of its held-out members."""
     model, latent = evaluator.model, evaluator.model.categorical
     assert latent
-    shown = splits.spread(np.arange(latent.size), _VALUES)
+    shown = splits.spread(np.arange(latent.size), figures.MOST_VALUES)
     styles = tf.zeros([len(shown), model.parts["style"]])
     heads = model.decode({latent.part: tf.one_hot(shown, latent.size), "style": styles}).numpy()
     members = np.ones((len(shown), _MEMBERS, *model.example_shape), np.float32)

@@ -105,9 +105,7 @@ def finished(directory: run_directory.RunDirectory) -> dict[str, Any]:
     """
     results = directory.read_results()
     if results is None:
-        raise errors.UserError(
-            f"--runs: {directory.path}: expected a finished run; it has no results"
-        )
+        raise errors.UserError(f"{directory.given}: expected a finished run; it has no results")
     return results
 
 

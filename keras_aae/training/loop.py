@@ -62,8 +62,7 @@ def train(
     runtime.agree("the step of the last checkpoint", start)
     if start > config.steps:
         raise errors.UserError(
-            f"--run_dir={directory.path}: its checkpoint is at step {start}, past "
-            f"--steps={config.steps}"
+            f"{directory.given}: its checkpoint is at step {start}, past --steps={config.steps}"
         )
     if start % config.steps_per_execution:
         raise errors.UserError(

@@ -7,6 +7,7 @@ reads them.
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 import contextlib
 import csv
 import dataclasses
@@ -36,18 +37,19 @@ class RunDirectory:
 
     Attributes:
         path: Where it is.
+        given: The same with its flag, which errors name.
         checkpoints: Where its checkpoints are.
         events: Where its TensorBoard events are.
         figures: Where its pictures are.
 
     Args:
         path: Where it is.
-        flag: The flag that says so, which errors name.
+        flag: The flag that says so.
     """
 
     def __init__(self, path: str | os.PathLike, flag: str = "--run_dir"):
         self.path = pathlib.Path(path)
-        self._given = f"{flag}={self.path}"
+        self.given = f"{flag}={self.path}"
         self.checkpoints = self.path / "checkpoints"
         self.events = self.path / "tensorboard"
         self.figures = self.path / "figures"
@@ -94,12 +96,12 @@ class RunDirectory:
         run = files.read_record(self._run)
         if run is None and not (self.path / _FLAGFILE).exists():
             raise errors.UserError(
-                f"{self._given}: expected the directory of a run; there is no {self._run.name}"
+                f"{self.given}: expected the directory of a run; there is no {self._run.name}"
             )
         written = self._version_before_0_3() if run is None else run["keras_aae"]
         if run is None or written.split(".")[:2] != version.VERSION.split(".")[:2]:
             raise errors.UserError(
-                f"{self._given}: keras_aae {written} wrote this run, which "
+                f"{self.given}: keras_aae {written} wrote this run, which "
                 f"{version.VERSION} can't go on with (CHANGELOG.md says why). Go on with it in "
                 "that version, or train again in another --run_dir"
             )
@@ -123,15 +125,15 @@ class RunDirectory:
         files.check_readable_by_tensorflow(self.path, "--run_dir")
         with files.writing(self.path):  # The path may be too long.
             there = self.exists()
-            study = (self.path / SUMMARY).exists()
+            study = any(self.path.glob(f"*/{self._run.name}"))
         if study:
-            raise errors.UserError(f"{self._given}: holds a study; give a run another one")
+            raise errors.UserError(f"{self.given}: holds a study; give a run another one")
         if not there:
             return
         differences = config.differences(self.read_config())
         if differences:
             raise errors.UserError(
-                f"{self._given}: holds a run with other settings: "
+                f"{self.given}: holds a run with other settings: "
                 f"{', '.join(differences)}. "
                 "Give another --run_dir, or the settings of the run there"
             )
@@ -149,17 +151,56 @@ class RunDirectory:
         Raises:
             UserError: it is in use, not writable, or holds a run with other settings or data.
         """
+        with self._held():
+            self.check(config)
+            if dataset:
+                self._keep_or_check(config, dataset)
+            yield
+
+    @contextlib.contextmanager
+    def claim_study(self, names: Sequence[str]) -> Iterator[dict[str, dict]]:
+        """Holds the directory of a study for one process; makes it where it is new.
+
+        Args:
+            names: Those of the directories of its runs. More runs than there are may join a study.
+
+        Yields:
+            What `write_summary` kept of each finished run, by the name of its directory.
+
+        Raises:
+            UserError: it is in use, not writable, or holds a single run or other runs.
+        """
+        with self._held():
+            if self.exists():
+                raise errors.UserError(
+                    f"{self.given}: holds a single run; give a study another one"
+                )
+            finished = self._runs_of_summary()
+            if others := ", ".join(name for name in finished if name not in names):
+                raise errors.UserError(
+                    f"{self.given}: holds a study with other runs: {others}. Name them, too, or "
+                    "give another --run_dir"
+                )
+            yield finished
+
+    def _runs_of_summary(self) -> dict[str, dict]:
+        try:
+            summary = files.read_record(self.path / SUMMARY)
+        except errors.UserError:
+            summary = None  # Damaged: it is made again.
+        return {run["directory"]: run for run in (summary or {"runs": []})["runs"]}
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        """Within, no other process has the directory; makes it where it is new."""
         with files.writing(self.path):
             files.make_folder(self.path, exist_ok=True)
         lock = files.try_lock(self.path / ".lock")
         if not lock:
-            raise errors.UserError(f"{self._given}: another process is at work there")
+            raise errors.UserError(f"{self.given}: another process is at work there")
         with lock:
             for part in _PARTS:
                 files.remove_unfinished(self.path / part)
-            self.check(config)
-            if dataset:
-                self._keep_or_check(config, dataset)
             yield
 
     def check_same(self, config: config_lib.Config, dataset: data.Dataset) -> None:
@@ -170,7 +211,7 @@ class RunDirectory:
         """
         if not self._run.exists():
             raise errors.UserError(
-                f"{self._given}: expected the run that the chief has begun, on a file "
+                f"{self.given}: expected the run that the chief has begun, on a file "
                 "system that all workers see"
             )
         self.check(config)
@@ -179,7 +220,7 @@ class RunDirectory:
     def _check_data(self, config: config_lib.Config, found: str) -> None:
         if self._read_run()["data"] != found:
             raise errors.UserError(
-                f"{self._given}: holds a run on other data: --dataset={config.dataset} has "
+                f"{self.given}: holds a run on other data: --dataset={config.dataset} has "
                 "other examples, labels or class names than when it began. Give another --run_dir, "
                 "or the data of the run there"
             )
@@ -239,7 +280,7 @@ class RunDirectory:
     def _check_finished(self, path: pathlib.Path) -> None:
         if not path.exists():
             raise errors.UserError(
-                f"{self._given}: not finished, it has no {path.name}; train it to its end"
+                f"{self.given}: not finished, it has no {path.name}; train it to its end"
             )
 
     # Results
@@ -268,14 +309,6 @@ class RunDirectory:
     def write_summary(self, summary: Mapping) -> None:
         """Writes the summary of a study, of which this is the directory; raises as `write`."""
         files.write_record(self.path / SUMMARY, summary)
-
-    def runs_of_study(self) -> list[str]:
-        """The names of the runs that the study there has finished; none without a study."""
-        try:
-            summary = files.read_record(self.path / SUMMARY) or {}
-        except errors.UserError:
-            return []  # Damaged: it is made again.
-        return [run["directory"] for run in summary.get("runs", [])]
 
     def write_rollbacks(self, rollbacks: list[dict]) -> None:
         """Keeps when training went back, [{"step": int, "reason": str}]; raises as `write`."""
