@@ -32,7 +32,7 @@ def make(name, **settings):
     if variant.labels != "none":
         settings["num_classes"] = 3
     if "num_clusters" in variant.settings:
-        settings["num_clusters"] = 4
+        settings.setdefault("num_clusters", 4)
     if name == "label_informed":
         size = settings["style_size"]
         centres = 2 * tf.eye(3, size)
@@ -104,9 +104,8 @@ def test_of_many_classes_those_with_the_most_mistakes_are_drawn():
     assert max(drawn.get_size_inches()) < 21
 
 
-def test_of_many_classes_and_clusters_a_part_is_drawn():
-    settings = {"network": "mlp", "style_size": 2, "views": "none", "agreement_weight": 0.0}
-    model = models.get("semisup")((4, 4, 1), num_classes=50, **settings)
+def test_of_many_classes_a_part_is_drawn_with_a_style():
+    model = models.get("semisup")(SHAPE, num_classes=50, network=networks.MLP(16, 1))
     drawn = gallery._style_against_class(model, [f"c{number}" for number in range(50)])
     assert len(drawn.axes[0].get_xticklabels()) == 40 and title(drawn) == "40 of 50 classes"
 
@@ -420,6 +419,16 @@ def test_clusters_show_their_head_their_members_and_their_name():
     np.testing.assert_allclose(
         canvas[top : top + 12, :12], model.decode(head)[0, ..., 0], atol=1e-6
     )
+
+
+def test_of_many_clusters_the_largest_are_drawn():
+    evaluator, dataset = evaluation.Evaluator(make("clustering", num_clusters=50)), bars_dataset()
+    members = np.array([48, 48, 49, *[0] * 27])
+    predictions = {"cluster_probabilities": np.eye(50, dtype=np.float32)[members]}
+    drawn = gallery._clusters(evaluator, dataset, dataset.validation, predictions)
+    rows = [text.get_text().split(":")[0] for text in drawn.axes[0].get_yticklabels()]
+    assert rows == [str(number) for number in [*range(38), 48, 49]]
+    assert title(drawn) == "40 largest of 50 clusters"
 
 
 def test_clusters_of_examples_without_labels_have_no_name():

@@ -173,13 +173,13 @@ def _style_against_class(model: autoencoder.Autoencoder, classes: Sequence[str])
         images.reshape(_STYLES, len(shown), *model.example_shape),
         rows=[f"style {index}" for index in range(_STYLES)],
         columns=[classes[each] for each in shown],
-        title=_share("classes", shown, len(classes)),
+        title=_part(shown, f"of {len(classes):,} classes", len(classes)),
     )
 
 
-def _share(name: str, shown: np.ndarray, count: int) -> str | None:
-    """A title that says that not all are shown, where that is so."""
-    return f"{len(shown)} of {count:,} {name}" if len(shown) < count else None
+def _part(shown: np.ndarray, of: str, count: int) -> str | None:
+    """A title that says that not all of so many are shown, where that is so."""
+    return f"{len(shown)} {of}" if len(shown) < count else None
 
 
 def _clusters(
@@ -188,14 +188,18 @@ def _clusters(
     held_out: data.Split,
     predictions: Mapping[str, np.ndarray],
 ) -> figure.Figure:
-    """A row for each cluster: the style 0 decoded, and some of its held-out members."""
+    """A row for each cluster: the style 0 decoded, and some of its held-out members.
+
+    Of many clusters the largest are shown.
+    """
     model, latent = evaluator.model, evaluator.model.categorical
     assert latent
-    shown = splits.spread(np.arange(latent.size), figures.MOST_VALUES)
+    clusters = evaluator.guesses(predictions)
+    sizes = np.bincount(clusters, minlength=latent.size)
+    shown = np.sort(np.argsort(-sizes, kind="stable")[: figures.MOST_VALUES])
     styles = tf.zeros([len(shown), model.parts["style"]])
     heads = model.decode({latent.part: tf.one_hot(shown, latent.size), "style": styles}).numpy()
     members = np.ones((len(shown), _MEMBERS, *model.example_shape), np.float32)
-    clusters = evaluator.guesses(predictions)
     for row, cluster in enumerate(shown):
         own = held_out.take(clusters == cluster).spread(_MEMBERS).array()
         members[row, : len(own)] = images_lib.scaled(own)
@@ -204,7 +208,7 @@ def _clusters(
         np.concatenate([heads[:, None], members], axis=1),
         rows=[titles[cluster] for cluster in shown],
         columns=["style 0", *[""] * _MEMBERS],
-        title=_share("clusters", shown, latent.size),
+        title=_part(shown, f"largest of {latent.size:,} clusters", latent.size),
     )
 
 
