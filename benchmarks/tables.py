@@ -16,20 +16,18 @@ def shown(name: str, times: Times) -> str:
 
 
 def ratios(times: Times) -> str:
-    """The times of contestants beside the first one's: the median over the rounds of the ratio.
+    """The times of contestants divided by the first one's, round by round: median and range.
 
     A round that is slow for all of them changes no ratio.
     """
     first = next(iter(times.values()))
-    rows = [
-        [name, f"{_ratio(own, first):.2f}", f"{statistics.median(own):.1f}"]
-        for name, own in times.items()
-    ]
-    return tables.markdown([["", "ratio", "ms a step"], *rows])
-
-
-def _ratio(own: Sequence[float], first: Sequence[float]) -> float:
-    return statistics.median(a / b for a, b in zip(own, first, strict=True))
+    rows = []
+    for name, own in times.items():
+        ratio = [a / b for a, b in zip(own, first, strict=True)]
+        spread = f"{min(ratio):.2f} to {max(ratio):.2f}"
+        median = statistics.median
+        rows.append([name, f"{median(ratio):.2f}", spread, f"{median(own):.1f}"])
+    return tables.markdown([["", "ratio", "of the rounds", "ms a step"], *rows])
 
 
 def medians(times: Times) -> str:

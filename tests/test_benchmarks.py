@@ -18,7 +18,10 @@ from keras_aae import errors
 def test_ratios_are_those_within_a_round():
     """A machine that is three times slower for a round changes no ratio."""
     table = tables.ratios({"ours": [1.0, 3.0, 1.0], "other": [2.0, 6.0, 2.2]})
-    assert table.splitlines()[2:] == ["| ours | 1.00 | 1.0 |", "| other | 2.00 | 2.2 |"]
+    assert table.splitlines()[2:] == [
+        "| ours | 1.00 | 1.00 to 1.00 | 1.0 |",
+        "| other | 2.00 | 2.00 to 2.20 | 2.2 |",
+    ]
 
 
 def test_multiply_adds_of_dense_layers():
