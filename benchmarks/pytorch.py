@@ -31,54 +31,67 @@ def batches(case: cases.Case) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
 
 
 def loop(case: cases.Case) -> Callable[[int], float]:
+    """The paper's phases in turn, as `Loop` takes them."""
+    return timed(Loop(case), list(zip(*batches(case), strict=True)))
+
+
+class Loop:
     """Reconstruction, discrimination, generation and, with labels, classification, in turn.
 
     What it classifies are the images of the batch, as many as ours gets for their labels beside it.
     """
-    x, y = batches(case)
-    classes, style = case.classes, case.flags["style_size"]
-    encoder, decoder = dense(784, classes + style), dense(classes + style, 784)
-    parts = [size for size in (classes, style) if size]
-    discriminators = [dense(size, 1) for size in parts]
 
-    def adam(*networks: nn.Module) -> torch.optim.Adam:
-        parameters = itertools.chain(*(network.parameters() for network in networks))
-        return torch.optim.Adam(parameters, lr=1e-3, betas=(0.5, 0.999))
+    def __init__(self, case: cases.Case):
+        self.classes, self.style = case.classes, case.flags["style_size"]
+        self.parts = [size for size in (self.classes, self.style) if size]
+        self.encoder, self.decoder = dense(784, sum(self.parts)), dense(sum(self.parts), 784)
+        self.discriminators = [dense(size, 1) for size in self.parts]
+        self.own = _adam(self.encoder, self.decoder)
+        self.adversary = _adam(*self.discriminators)
+        self.generator, self.classifier = _adam(self.encoder), _adam(self.encoder)
 
-    own, adversary, generator = adam(encoder, decoder), adam(*discriminators), adam(encoder)
-    classifier = adam(encoder)
+    def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+        """Takes a step."""
+        logits = self.decoder(torch.cat(self.code(images), dim=1))
+        _take(self.own, functional.binary_cross_entropy_with_logits(logits, images))
+        with torch.no_grad():
+            codes = self.code(images)
+        told = [_real(logits) for logits in self.judged(self.priors(len(images)))]
+        told += [_fake(logits) for logits in self.judged(codes)]
+        _take(self.adversary, torch.stack(told).sum())
+        passed = [_real(logits) for logits in self.judged(self.code(images))]
+        _take(self.generator, torch.stack(passed).sum())
+        if self.classes:
+            y_logits = self.encoder(images)[:, : self.classes]
+            _take(self.classifier, functional.cross_entropy(y_logits, labels))
 
-    def code(images: torch.Tensor) -> list[torch.Tensor]:
-        *y_logits, z = encoder(images).split(parts, dim=1)
+    def code(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """The class probabilities, with classes, and the style of images."""
+        *y_logits, z = self.encoder(images).split(self.parts, dim=1)
         return [*(each.softmax(dim=1) for each in y_logits), z]
 
-    def priors(count: int) -> list[torch.Tensor]:
-        z = torch.randn(count, style)
-        if not classes:
+    def priors(self, count: int) -> list[torch.Tensor]:
+        """So many samples of the prior of each part of a code."""
+        z = torch.randn(count, self.style)
+        if not self.classes:
             return [z]
-        return [functional.one_hot(torch.randint(classes, (count,)), classes).float(), z]
+        classes = torch.randint(self.classes, (count,))
+        return [functional.one_hot(classes, self.classes).float(), z]
 
-    def take(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    def judged(self, code: list[torch.Tensor]) -> list[torch.Tensor]:
+        """What the discriminator of each part says of it."""
+        return [d(part) for d, part in zip(self.discriminators, code, strict=True)]
 
-    def step(images: torch.Tensor, labels: torch.Tensor) -> None:
-        logits = decoder(torch.cat(code(images), dim=1))
-        take(own, functional.binary_cross_entropy_with_logits(logits, images))
-        with torch.no_grad():
-            codes = code(images)
-        samples = priors(len(images))
-        told = [_real(d(z)) for d, z in zip(discriminators, samples, strict=True)]
-        told += [_fake(d(z)) for d, z in zip(discriminators, codes, strict=True)]
-        take(adversary, torch.stack(told).sum())
-        passed = [_real(d(z)) for d, z in zip(discriminators, code(images), strict=True)]
-        take(generator, torch.stack(passed).sum())
-        if classes:
-            y_logits = encoder(images)[:, :classes]
-            take(classifier, functional.cross_entropy(y_logits, labels))
 
-    return timed(step, list(zip(x, y, strict=True)))
+def _adam(*networks: nn.Module) -> torch.optim.Adam:
+    parameters = itertools.chain(*(network.parameters() for network in networks))
+    return torch.optim.Adam(parameters, lr=1e-3, betas=(0.5, 0.999))
+
+
+def _take(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
 
 
 def networks(case: cases.Case) -> Callable[[int], float]:

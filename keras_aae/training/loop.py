@@ -58,19 +58,7 @@ def train(
         WorkerLostError: another process is gone.
         Interrupted: a signal asked the program to end; where it trains alone it wrote a checkpoint.
     """
-    start = checkpoints.restore()
-    runtime.agree("the step of the last checkpoint", start)
-    if start > config.steps:
-        raise errors.UserError(
-            f"{directory.given}: its checkpoint is at step {start}, past --steps={config.steps}"
-        )
-    if start % config.steps_per_execution:
-        raise errors.UserError(
-            f"--steps_per_execution={config.steps_per_execution}: expected a divisor of {start}, "
-            "the step of the checkpoint"
-        )
-    if start and runtime.is_chief:
-        print(f"Going on from step {start}")
+    start = _restored(config, directory, checkpoints, runtime)
     begin = _propagated(dataset, runtime) if start < config.propagation_steps else dataset
     every = config.evaluate_every
     with contextlib.ExitStack() as stack:
@@ -89,6 +77,29 @@ def train(
                 drawn = begin if start < config.propagation_steps else dataset
                 _fit(model, minibatches(drawn, config, start), start, until, every, worker)
                 start = until
+
+
+def _restored(
+    config: config_lib.Config,
+    directory: run_directory.RunDirectory,
+    checkpoints: checkpoints_lib.Checkpoints,
+    runtime: runtime_lib.Runtime,
+) -> int:
+    """The step that the model is at with the last checkpoint; 0 where there is none."""
+    start = checkpoints.restore()
+    runtime.agree("the step of the last checkpoint", start)
+    if start > config.steps:
+        raise errors.UserError(
+            f"{directory.given}: its checkpoint is at step {start}, past --steps={config.steps}"
+        )
+    if start % config.steps_per_execution:
+        raise errors.UserError(
+            f"--steps_per_execution={config.steps_per_execution}: expected a divisor of {start}, "
+            "the step of the checkpoint"
+        )
+    if start and runtime.is_chief:
+        print(f"Going on from step {start}")
+    return start
 
 
 def _propagated(dataset: data.Dataset, runtime: runtime_lib.Runtime) -> data.Dataset:
