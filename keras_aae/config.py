@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
 import functools
-import os
 import shlex
 from typing import Any
 
@@ -370,7 +369,7 @@ class Config:
         self._check_views()
         for field in dataclasses.fields(self):
             if field.name in unused(self.model) and getattr(self, field.name) != field.default:
-                raise errors.UserError(not_used(field.name, getattr(self, field.name), self.model))
+                raise errors.UserError(_not_used(field.name, getattr(self, field.name), self.model))
 
     def _check_steps(self) -> None:
         """Raises a UserError where executions or evaluations don't fill those above them."""
@@ -425,30 +424,23 @@ class Config:
                 "--agreement_weight=0"
             )
         if self.views == "none" and self.agreement_weight not in (0, defaults.AGREEMENT_WEIGHT):
-            raise errors.UserError(
-                f"--agreement_weight={self.agreement_weight}: --views=none has no agreement"
-            )
+            raise errors.UserError(_no_agreement(self.agreement_weight))
 
     def smoke(self) -> "Config":
-        """A try of these settings that takes well under a minute: little data, few steps.
-
-        A data set that may have to be downloaded is replaced; a file, a folder or what is in
-        --data_dir is not.
-        """
-        named = self.dataset.startswith((".", "/")) or self.dataset.endswith(".npz")
-        own = self.data_dir or named or os.path.exists(self.dataset)
-        small: dict[str, Any] = {}
-        if not own:
-            small = {"dataset": "mnist_5k", "labels": self.labels and min(self.labels, 1000)}
+        """A try of these settings: few steps."""
         return dataclasses.replace(
             self,
-            **small,
             steps=20,
             evaluate_every=10,
             steps_per_execution=1,
             propagation_steps=min(self.propagation_steps, 10),
             parzen_samples=min(self.parzen_samples, 100),
         )
+
+    def on_mnist_5k(self) -> "Config":
+        """These settings for the data set that needs no download, with labels that it has."""
+        labels = self.labels and min(self.labels, 1000)
+        return dataclasses.replace(self, dataset="mnist_5k", labels=labels)
 
     def to_flagfile(self) -> str:
         """The text of a flagfile that repeats this run exactly."""
@@ -525,7 +517,19 @@ def check_mode(given: Iterable[str], mode: str) -> None:
             )
 
 
-def not_used(name: str, value: Any, model: str) -> str:
+def check_used(given: Mapping[str, Any], config: Config) -> None:
+    """Raises a UserError where a setting is given that a run doesn't use, be it the default."""
+    for name in given.keys() & unused(config.model):
+        raise errors.UserError(_not_used(name, given[name], config.model))
+    if config.views == "none" and given.get("agreement_weight"):
+        raise errors.UserError(_no_agreement(config.agreement_weight))
+
+
+def _no_agreement(weight: float) -> str:
+    return f"--agreement_weight={weight}: --views=none has no agreement"
+
+
+def _not_used(name: str, value: Any, model: str) -> str:
     """The message for a setting that is given to a variant that doesn't use it."""
     users = ", ".join(each for each in models.NAMES if name not in unused(each))
     return f"--{name}={value}: --model={model} doesn't use it. Those that do: {users}"

@@ -37,7 +37,7 @@ _DEFINE: dict[type, Any] = {
 }
 _FIELDS = dataclasses.fields(config_lib.Config)
 _SMOKE = (
-    "Only try whether everything works: 20 steps, and mnist_5k in place of a data set that may "
+    "Only try whether everything works: 20 steps, and mnist_5k in place of a data set that would "
     "have to be downloaded."
 )
 
@@ -86,17 +86,18 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
         if values.smoke:
             raise errors.UserError(f"--smoke: expected --mode=train. Received: {config.mode}")
         kept = run_directory.RunDirectory(config.run_dir).read_config()
-        return dataclasses.replace(kept, **given)
-    for name in given.keys() & config_lib.unused(config.model):
-        raise errors.UserError(config_lib.not_used(name, given[name], config.model))
+        config = dataclasses.replace(kept, **given)
+    config_lib.check_used(given, config)
     return _smoke(config) if values.smoke else config
 
 
 def _smoke(config: config_lib.Config) -> config_lib.Config:
-    small = config.smoke()
-    if small.dataset != config.dataset:
-        print(f"--smoke: {small.dataset} in place of {config.dataset}", file=sys.stderr)
-    return small
+    """The settings of a try, which waits for no download."""
+    with errors.importing_tensorflow():
+        if config.data_dir or sources.is_at_hand(config.dataset):
+            return config.smoke()
+    print(f"--smoke: mnist_5k in place of {config.dataset}", file=sys.stderr)
+    return config.smoke().on_mnist_5k()
 
 
 def help_text(full: bool) -> str:

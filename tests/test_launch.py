@@ -31,6 +31,7 @@ from keras_aae import data as data_lib
 from keras_aae import experiment
 from keras_aae import files
 from keras_aae import flagfiles
+from keras_aae.data import sources
 from keras_aae.reporting import comparison
 
 SMOKE_UNLABELLED = tuple(flag for flag in SMOKE if not flag.startswith(("--labels", "--labelled")))
@@ -56,6 +57,7 @@ OLD_RUN = ROOT / "tests/golden/run_0.1.0"
         ),
         (["--precision=int8"], "--precision: --mode=train doesn't use it. What does: .*convert"),
         (["--model=vae", "--agreement_weight=1"], "doesn't use it. Those that do: semisup"),
+        (["--views=none", "--agreement_weight=1"], "--agreement_weight=1.0: --views=none has no"),
         (["--model=aae", "--labels=100"], "--labels=100: --model=aae learns from none"),
         (["--mode=export", f"--run_dir={OLD_RUN}"], "keras_aae 0.1.0 or older wrote this run"),
         (["--dataset=gone.npz"], "gone.npz: no such file"),
@@ -201,6 +203,18 @@ def test_the_report_needs_no_network_and_shows_the_command(finished):
     assert "@import" not in page
     assert "url(" not in page
     assert "--name=bars" in page
+
+
+def test_a_flag_that_a_finished_run_does_not_use_is_refused_at_its_default_too(finished):
+    with pytest.raises(keras_aae.UserError, match="--num_clusters=16: --model=semisup doesn't use"):
+        config_of("--mode=export", f"--run_dir={finished / 'run'}", "--num_clusters=16")
+
+
+@pytest.mark.parametrize(("there", "expected"), [(True, "mnist"), (False, "mnist_5k")])
+def test_a_smoke_test_replaces_only_what_would_have_to_be_downloaded(monkeypatch, there, expected):
+    monkeypatch.setattr(sources, "is_at_hand", lambda name: there)
+    small = config_of("--dataset=mnist", "--smoke")
+    assert (small.dataset, small.steps) == (expected, 20)
 
 
 def test_a_finished_run_is_not_trained_again(finished, bars_npz, monkeypatch, capsys):

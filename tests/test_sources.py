@@ -80,6 +80,7 @@ def test_a_prepared_tfds_colour_data_set(tmp_path):
     tfds.dataset_builders.store_as_tfds_dataset(
         "numbers", "1.0.0", features=numbers, split_datasets={"train": whole}, data_dir=tmp_path
     )
+    assert sources.is_at_hand("colours", str(tmp_path))
     raw = sources.read("colours", str(tmp_path))
     np.testing.assert_array_equal(np.sort(raw.x_train.ravel()), np.sort(images[:5].ravel()))
     assert sorted(raw.y_train) == [0, 0, 1, 1, 1]
@@ -100,6 +101,7 @@ def test_an_unprepared_data_set_without_network_says_what_would_work(tmp_path, m
     monkeypatch.setattr(sources, "_PROBE", "http://127.0.0.1:9")
     with pytest.raises(errors.UserError) as caught:
         sources.read("fashion_mnist", str(tmp_path))
+    assert not sources.is_at_hand("fashion_mnist", str(tmp_path))
     for words in ("fashion_mnist", "--data_dir", "machine with a network", "mnist_5k"):
         assert words in str(caught.value)
 

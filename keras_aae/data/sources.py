@@ -136,18 +136,18 @@ def check(
             raise errors.UserError(
                 f"--{setting}={value}: expected a folder of images. Received: --dataset={name}"
             )
-    if name == "mnist_5k":
-        return
-    if name.endswith(".npz"):
-        if not os.path.isfile(name):
-            fault = "not a regular file" if os.path.exists(name) else "no such file"
-            raise errors.UserError(f"--dataset={name}: {fault}")
-        return
-    if "/" in name and not name.replace("/", "").replace("_", "").isalnum():
-        raise errors.UserError(f"--dataset={name}: no such folder")
-    builder = _tfds_builder(name, data_dir)
-    if not builder.is_prepared():
-        _check_network(builder)
+    if name.endswith(".npz") and not os.path.isfile(name):
+        fault = "not a regular file" if os.path.exists(name) else "no such file"
+        raise errors.UserError(f"--dataset={name}: {fault}")
+    if not is_at_hand(name, data_dir):
+        _check_network(_tfds_builder(name, data_dir))
+
+
+def is_at_hand(name: str, data_dir: str = "") -> bool:
+    """Whether a data set need not be downloaded; see `read` for names and errors."""
+    if name == "mnist_5k" or name.endswith(".npz") or _is_folder(name):
+        return True
+    return _tfds_builder(name, data_dir).is_prepared()
 
 
 def _mnist_5k() -> Raw:
@@ -325,6 +325,8 @@ def _tfds_split(
 
 
 def _tfds_builder(name: str, data_dir: str) -> "tfds.core.DatasetBuilder":
+    if "/" in name and not name.replace("/", "").replace("_", "").isalnum():
+        raise errors.UserError(f"--dataset={name}: no such folder")
     import tensorflow_datasets as tfds
 
     try:

@@ -34,7 +34,7 @@ FROZEN = "--learning_rate=1e-9"
 def read_config(name, rule, *more):
     values = flags.FlagValues()
     launch.define_flags(values)
-    changes = ("--smoke", f"--update_rule={rule}", *more)
+    changes = ("--dataset=mnist_5k", "--smoke", f"--update_rule={rule}", *more)
     return launch.read_config(["launch", f"--flagfile={name}.cfg", *changes], values)
 
 
