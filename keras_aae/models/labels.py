@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_aae.data import splits
+from keras_aae.models import checks
 
 
 def of_array(y: Any, count: int, classes: int) -> np.ndarray:
@@ -42,7 +43,7 @@ def of_batch(y: tf.Tensor, classes: int) -> tf.Tensor:
     fits = (tf.cast(labels, y.dtype) == y) & (labels >= splits.UNLABELLED)
     most = classes - 1 if classes else tf.int32.max
     message = f"Expected integer labels from 0 to {most}, -1 where unknown"
-    return _checked(labels, fits & (labels <= most), message, y)
+    return checks.checked(labels, fits & (labels <= most), message, y)
 
 
 def _from_one_hot(y: tf.Tensor, classes: int) -> tf.Tensor:
@@ -53,7 +54,7 @@ def _from_one_hot(y: tf.Tensor, classes: int) -> tf.Tensor:
     known = tf.reduce_any(ones != 0, axis=1)
     fits = tf.reduce_all((ones == 0) | (ones == 1)) & (tf.reduce_sum(ones, axis=1) <= 1)
     labels = tf.where(known, tf.argmax(ones, axis=1, output_type=tf.int32), splits.UNLABELLED)
-    return _checked(labels, fits, message, ones)
+    return checks.checked(labels, fits, message, ones)
 
 
 def in_range(values: tf.Tensor | np.ndarray, size: int, name: str) -> tf.Tensor:
@@ -71,17 +72,4 @@ def in_range(values: tf.Tensor | np.ndarray, size: int, name: str) -> tf.Tensor:
     message = f"Expected each {name} from 0 to {size - 1}"
     if not values.dtype.is_integer:
         raise ValueError(f"{message}, as an integer. Received: dtype {values.dtype.name}")
-    return _checked(values, (values >= 0) & (values < size), message, values)
-
-
-def _checked(values: tf.Tensor, fits: tf.Tensor, message: str, received: tf.Tensor) -> tf.Tensor:
-    """The values, where all of them fit."""
-    fits = tf.reduce_all(fits)
-    if tf.executing_eagerly():
-        if not fits:
-            lowest, highest = np.min(received), np.max(received)
-            raise ValueError(f"{message}. Received: {lowest} to {highest}")
-        return values
-    came = [f"{message}. Received:", tf.reduce_min(received), "to", tf.reduce_max(received)]
-    with tf.control_dependencies([tf.debugging.Assert(fits, came)]):
-        return tf.identity(values)
+    return checks.checked(values, (values >= 0) & (values < size), message, values)

@@ -14,8 +14,13 @@ import tensorflow as tf
 
 from keras_aae.data import images
 from keras_aae.data import rows
+from keras_aae.models import checks
 from keras_aae.models import defaults
 from keras_aae.models import losses
+
+_UNIT_RANGE = "Expected float images in [0, 1]; divide bytes by 255"
+_FINITE = "Expected features that are finite numbers"
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class Observation(abc.ABC):
@@ -37,6 +42,10 @@ class Observation(abc.ABC):
             ValueError: a value is out of its range; inside a compiled function it is
                 tf.errors.InvalidArgumentError.
         """
+
+    def check(self, x: np.ndarray) -> None:
+        """Raises a ValueError where `normalize` would; one's own may do without its copy."""
+        self.normalize(x)
 
     @abc.abstractmethod
     def mean(self, output: tf.Tensor) -> tf.Tensor:
@@ -89,12 +98,17 @@ class Pixels(Observation):
     def normalize(self, x: tf.Tensor | np.ndarray) -> tf.Tensor:
         x = tf.convert_to_tensor(x)
         if x.dtype.is_floating:
-            return _in_unit_range(tf.cast(x, tf.float32))
+            x = tf.cast(x, tf.float32)
+            return checks.checked(x, (x >= 0) & (x <= 1), _UNIT_RANGE, x)
         if x.dtype != tf.uint8:
             raise ValueError(
                 f"Expected images of dtype uint8, or float in [0, 1]. Received: {x.dtype.name}"
             )
         return tf.cast(x, tf.float32) / images.WHITE
+
+    def check(self, x: np.ndarray) -> None:
+        if x.dtype.kind == "f" and x.size:
+            _check_range(x, 0, 1, _UNIT_RANGE)
 
     def mean(self, output: tf.Tensor) -> tf.Tensor:
         return tf.sigmoid(output)
@@ -130,13 +144,21 @@ class Features(Observation):
         self._stddev = np.where(stddev >= np.finfo(np.float32).tiny, stddev, np.float32(1))
 
     def normalize(self, x: tf.Tensor | np.ndarray) -> tf.Tensor:
-        return (tf.cast(x, tf.float32) - self._mean) / self._stddev
+        x = tf.cast(x, tf.float32)
+        return self._standardized(checks.checked(x, tf.math.is_finite(x), _FINITE, x))
+
+    def check(self, x: np.ndarray) -> None:
+        if x.dtype.kind == "f" and x.size:
+            _check_range(x, -_LARGEST, _LARGEST, _FINITE)
+
+    def _standardized(self, x: tf.Tensor) -> tf.Tensor:
+        return (x - self._mean) / self._stddev
 
     def mean(self, output: tf.Tensor) -> tf.Tensor:
         return output * self._stddev + self._mean
 
     def squared_error(self, x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
-        return losses.squared_error(self.normalize(x), self.normalize(mean))
+        return losses.squared_error(self.normalize(x), self._standardized(mean))
 
     def loss(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         return losses.squared_error(target, output)
@@ -166,13 +188,8 @@ def of_shape(shape: tuple[int, ...]) -> Observation:
     return Features(np.zeros(shape), np.ones(shape))
 
 
-def _in_unit_range(x: tf.Tensor) -> tf.Tensor:
-    """`x`, checked to be in [0, 1]."""
-    fits = tf.reduce_all((x >= 0) & (x <= 1))
-    message = "Expected float images in [0, 1]; divide bytes by 255"
-    if tf.executing_eagerly():
-        if not fits:
-            raise ValueError(f"{message}. Received: {tf.reduce_min(x):g} to {tf.reduce_max(x):g}")
-        return x
-    with tf.control_dependencies([tf.debugging.Assert(fits, [message])]):
-        return tf.identity(x)
+def _check_range(x: np.ndarray, low: float, high: float, message: str) -> None:
+    """Raises a ValueError where a value is out of that range, or no number; makes no copy."""
+    lowest, highest = x.min(), x.max()
+    if not (lowest >= low and highest <= high):
+        raise ValueError(f"{message}. Received: {lowest} to {highest}")
