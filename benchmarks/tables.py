@@ -20,14 +20,18 @@ def ratios(times: Times) -> str:
 
     A round that is slow for all of them changes no ratio.
     """
-    first = next(iter(times.values()))
     rows = []
-    for name, own in times.items():
-        ratio = [a / b for a, b in zip(own, first, strict=True)]
+    for name, ratio in within_rounds(times).items():
         spread = f"{min(ratio):.2f} to {max(ratio):.2f}"
         median = statistics.median
-        rows.append([name, f"{median(ratio):.2f}", spread, f"{median(own):.1f}"])
+        rows.append([name, f"{median(ratio):.2f}", spread, f"{median(times[name]):.1f}"])
     return tables.markdown([["", "ratio", "of the rounds", "ms a step"], *rows])
+
+
+def within_rounds(times: Times) -> dict[str, list[float]]:
+    """The times of each contestant divided by the first one's of the same round."""
+    first = next(iter(times.values()))
+    return {name: [a / b for a, b in zip(own, first, strict=True)] for name, own in times.items()}
 
 
 def medians(times: Times) -> str:

@@ -1,4 +1,4 @@
-"""Writes the tables of the documentation: `python docs/tables.py`.
+"""Writes the tables of the documentation, and the figure of speed: `python docs/tables.py`.
 
 A table stands between `<!-- results: semisup ... -->` and `<!-- end -->` and shows the studies
 docs/results/<name>.json, which are the summaries that `--seeds` leaves; or between
@@ -11,12 +11,14 @@ import pathlib
 import re
 import sys
 
+from keras_aae.reporting import figures
 from keras_aae.reporting import tables
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import tables as benchmarks_tables  # noqa: E402, it is not installed.
+from benchmarks import figure as benchmarks_figure  # noqa: E402, it is not installed.
+from benchmarks import tables as benchmarks_tables  # noqa: E402
 
 PAGES = (ROOT / "README.md", ROOT / "docs/RESULTS.md", ROOT / "docs/PERFORMANCE.md")
 _BLOCK = re.compile(r"(<!-- (results|benchmarks): ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -43,8 +45,11 @@ def filled(page: str) -> str:
 
 
 def _benchmarks(case: str) -> str:
-    times = json.loads((ROOT / "docs/benchmarks.json").read_text(encoding="utf-8"))
-    return benchmarks_tables.shown(case, times[case])
+    return benchmarks_tables.shown(case, _times()[case])
+
+
+def _times() -> dict[str, dict[str, list[float]]]:
+    return json.loads((ROOT / "docs/benchmarks.json").read_text(encoding="utf-8"))
 
 
 def _results(block: str) -> str:
@@ -61,3 +66,5 @@ def _results(block: str) -> str:
 if __name__ == "__main__":
     for path in PAGES:
         path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
+    picture = benchmarks_figure.bars(_times())
+    (ROOT / "docs/performance.png").write_bytes(figures.png(picture))

@@ -10,6 +10,7 @@ import pytest
 from benchmarks import __main__ as benchmarks_main
 from benchmarks import cases
 from benchmarks import contest
+from benchmarks import figure
 from benchmarks import limit
 from benchmarks import tables
 from keras_aae import errors
@@ -22,6 +23,18 @@ def test_ratios_are_those_within_a_round():
         "| ours | 1.00 | 1.00 to 1.00 | 1.0 |",
         "| other | 2.00 | 2.00 to 2.20 | 2.2 |",
     ]
+
+
+def test_the_figure_has_a_panel_for_each_case_with_several_contestants():
+    two = {"ours": [1.0, 1.0, 2.0], "PyTorch loop": [2.0, 3.0, 4.0]}
+    picture = figure.bars({"aae": two, "quickstart": {"ours": [1.0]}, "command": two, "conv": two})
+    assert [axes.get_title("left") for axes in picture.axes] == [
+        cases.CASES[name].name for name in ("aae", "conv")
+    ]
+    picture.draw_without_rendering()
+    for axes in picture.axes:
+        assert [bar.get_width() for bar in axes.patches] == [1.0, 2.0]
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["ours", "PyTorch loop"]
 
 
 def test_multiply_adds_of_dense_layers():
