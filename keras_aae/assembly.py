@@ -14,6 +14,7 @@ from keras_aae.data import sources
 from keras_aae.data import splits
 from keras_aae.models import autoencoder
 from keras_aae.models import observation
+from keras_aae.models import optimizers
 from keras_aae.training import runtime as runtime_lib
 
 _STEPS = [30_000, 600_000]  # Steps at which the paper's schedule divides the rate by ten.
@@ -108,7 +109,7 @@ def build_model(
 def _optimizer(config: config_lib.Config, momentum: float) -> keras.optimizers.Optimizer:
     if config.optimizer == "sgd":
         return keras.optimizers.SGD(_schedule(config), momentum=momentum)
-    return keras.optimizers.Adam(_schedule(config), beta_1=momentum)
+    return optimizers.Adam(_schedule(config), beta_1=momentum)
 
 
 def _schedule(config: config_lib.Config) -> Any:

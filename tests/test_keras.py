@@ -22,6 +22,7 @@ import keras_aae
 from keras_aae import data
 from keras_aae import models
 from keras_aae.models import networks
+from keras_aae.models import optimizers
 from keras_aae.models import priors
 
 every_model = pytest.mark.parametrize("name", models.NAMES)
@@ -182,8 +183,8 @@ def test_variables_of_another_precision_are_refused(dtype):
 def test_every_model_trains_in_mixed_precision(name, rule, policy):
     keras.config.set_dtype_policy(policy)
     try:
-        eagerly = {"run_eagerly": True}
-        model = compiled(name, keras.optimizers.Adam(1e-2), eagerly, update_rule=rule)
+        compiling = {"run_eagerly": name != "semisup"}
+        model = compiled(name, optimizers.Adam(1e-2), compiling, update_rule=rule)
     finally:
         keras.config.set_dtype_policy("float32")
     before = snapshot(model.encoder)
@@ -216,7 +217,7 @@ def test_the_shipped_networks_compute_in_the_policys_dtype_and_end_in_float32(ne
 @every_model
 def test_fit_takes_arrays_whose_batches_dont_divide_and_evaluate_measures(name):
     x, y = bars(26)
-    model = compiled(name, keras.optimizers.Adam(1e-2))
+    model = compiled(name, None, {"run_eagerly": name != "semisup"})
     history = model.fit(
         x, y, batch_size=8, epochs=2, verbose=0, validation_data=bars(14, seed=1)
     ).history
@@ -249,7 +250,7 @@ def test_labels_may_be_integers_a_column_or_one_hot_and_are_the_same():
 
 def test_images_alone_train_a_model_without_labels_and_are_refused_by_one_with():
     x, y = bars(16)
-    model = compiled("clustering")
+    model = compiled("clustering", None, {"run_eagerly": True})
     model.fit(tf.data.Dataset.from_tensor_slices(x).batch(8), verbose=0)
     model.fit(x, batch_size=8, verbose=0)
     assert int(model.step) == 4
@@ -265,6 +266,43 @@ def test_images_alone_train_a_model_without_labels_and_are_refused_by_one_with()
         compiled("semisup").fit(x, y[:5], verbose=0)
     with pytest.raises(ValueError, match=r"Expected examples of shape \(12, 12, 1\)"):
         compiled("clustering").fit(x[:, :9], verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "value", "message"),
+    [
+        (
+            (12, 12, 1),
+            200.0,
+            r"float images in \[0, 1\]; divide bytes by 255. Received: 0.0 to 200.0",
+        ),
+        ((12, 12, 1), np.nan, "float images in .* Received: nan to nan"),
+        ((3,), np.nan, "features that are finite numbers. Received: nan to nan"),
+        ((3,), np.inf, "features that are finite numbers. Received: 0.0 to inf"),
+    ],
+)
+def test_examples_out_of_range_are_refused_in_one_line(shape, value, message):
+    model = models.get("aae")(shape, style_size=2, network="mlp")
+    model.compile(keras.optimizers.SGD(0.1))
+    x = np.zeros((6, *shape), np.float32)
+    x[4] = value
+    for use in (model.fit, model.evaluate, model.encode):
+        with pytest.raises(ValueError, match=message) as caught:
+            use(x, **({} if use == model.encode else {"verbose": 0}))
+        assert "\n" not in str(caught.value)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message[:20]):
+        tf.function(model.encode)(tf.constant(x))
+
+
+def test_lists_and_endless_minibatches_are_refused_where_they_do_not_belong():
+    x, y = bars(16)
+    model = compiled("semisup")
+    for use in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=r"array of examples.* Received: list"):
+            use(list(x), list(y), verbose=0)
+    minibatches = data.minibatches(data.Dataset(*[data.Split(x, y)] * 3, tuple("abc")))
+    with pytest.raises(ValueError, match=r"examples that end\. Received: Mini"):
+        model.evaluate(minibatches, verbose=0)
 
 
 def test_the_error_rate_of_evaluate_is_that_of_classify():
@@ -430,12 +468,12 @@ def test_float_images_out_of_range_are_refused():
     model = compiled("aae")
     images = bars(4)[0].astype(np.float32)
     for call in (model.encode, model):
-        with pytest.raises(ValueError, match=r"float images in \[0, 1\].*Received: 0 to 2"):
+        with pytest.raises(ValueError, match=r"float images in \[0, 1\].*Received: 0\.0 to 2"):
             call(images)
     with pytest.raises(ValueError, match="in \\[0, 1\\]"):
         model.encode(np.full((1, *SHAPE), np.nan, np.float32))
     with pytest.raises(tf.errors.InvalidArgumentError, match="float images in"):
-        model.fit(images, verbose=0)
+        model.fit(tf.data.Dataset.from_tensor_slices(images).batch(4), verbose=0)
     with pytest.raises(ValueError, match="dtype uint8"):
         model.encode(bars(4)[0].astype(np.int64))
 

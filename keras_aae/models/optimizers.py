@@ -1,11 +1,51 @@
 """The optimizers of a model's steps, which follow the learning rate of one of them."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from keras_aae.models import defaults
 from keras_aae.models import phases as phases_lib
 from keras_aae.models import updates
+
+
+@keras.saving.register_keras_serializable("keras_aae")
+class Adam(keras.optimizers.Adam):
+    """Keras's Adam (arXiv 1412.6980), each variable updated by one operation of TensorFlow.
+
+    It gives the same numbers but for rounding, faster: Keras's takes a dozen operations a variable,
+    each of which goes through the memory once.
+
+    Raises:
+        ValueError: `amsgrad` is asked for, which that operation doesn't know.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if self.amsgrad:
+            raise ValueError("Expected amsgrad=False: keras.optimizers.Adam has it")
+
+    def update_step(
+        self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
+    ) -> None:
+        """As in Keras."""
+        index = self._get_variable_index(variable)
+        dtype = variable.dtype
+        steps = tf.cast(self.iterations + 1, dtype)
+        beta_1, beta_2 = (tf.constant(beta, dtype) for beta in (self.beta_1, self.beta_2))
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=beta_1**steps,
+            beta2_power=beta_2**steps,
+            lr=tf.cast(learning_rate, dtype),
+            beta1=beta_1,
+            beta2=beta_2,
+            epsilon=tf.constant(self.epsilon, dtype),
+            grad=tf.cast(gradient, dtype),
+        )
 
 
 def get(optimizer: str | keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
@@ -15,7 +55,7 @@ def get(optimizer: str | keras.optimizers.Optimizer) -> keras.optimizers.Optimiz
         ValueError: it is none.
     """
     if optimizer == "adam":
-        return keras.optimizers.Adam(defaults.LEARNING_RATE, beta_1=defaults.MOMENTUM)
+        return Adam(defaults.LEARNING_RATE, beta_1=defaults.MOMENTUM)
     if optimizer is None:
         raise ValueError("Expected an optimizer, or the name of one. Received: None")
     return keras.optimizers.get(optimizer)

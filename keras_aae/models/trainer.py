@@ -184,6 +184,7 @@ class Trainer(keras.Model):
                 steps of an epoch are not a multiple of `steps_per_execution`.
             UserError: a batch size of the minibatches is not a multiple of the replicas.
         """
+        self._check_examples(x)
         for name in ("sample_weight", "class_weight"):
             if kwargs.get(name) is not None:
                 raise ValueError(f"Expected fit() without {name}: the phases don't weigh examples")
@@ -207,6 +208,24 @@ class Trainer(keras.Model):
         if isinstance(x, np.ndarray) and y is not None:
             y = labels_lib.of_array(y, len(x), self.num_classes)
         return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As in Keras; see the class for what it takes.
+
+        Raises:
+            ValueError: the data doesn't fit the model, or never ends.
+        """
+        if isinstance(x, batching.Minibatches):
+            raise ValueError("Expected examples that end. Received: Minibatches, which are for fit")
+        self._check_examples(x)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def _check_examples(self, x: Any) -> None:
+        """Raises a ValueError before anything is compiled, where that can be known."""
+        if isinstance(x, list):
+            raise ValueError("Expected an array of examples, or a data set. Received: list")
+        if isinstance(x, np.ndarray):
+            self.observation.check(x)
 
     def _check_replicas(self, x: Any) -> None:
         replicas = self.distribute_strategy.num_replicas_in_sync
@@ -390,7 +409,7 @@ class Trainer(keras.Model):
         for averaged, network in pairs:
             for mean, variable in zip(averaged.variables, network.variables, strict=True):
                 if variable.dtype == "float32":
-                    mean.assign(mean + rate * (variable - mean))
+                    mean.value.assign_add(rate * (variable.value - mean.value))
 
 
 def _check_refused(arguments: Mapping[str, Any]) -> None:

@@ -34,8 +34,8 @@ FROZEN = "--learning_rate=1e-9"
 def read_config(name, rule, *more):
     values = flags.FlagValues()
     launch.define_flags(values)
-    changes = ("--dataset=mnist_5k", "--smoke", f"--update_rule={rule}", *more)
-    return launch.read_config(["launch", f"--flagfile={name}.cfg", *changes], values)
+    arguments = ["launch", f"--flagfile={name}.cfg", f"--update_rule={rule}", *more]
+    return launch.read_config(arguments, values).smoke().on_mnist_5k()
 
 
 def run(name, rule, exact):
