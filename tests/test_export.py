@@ -11,6 +11,7 @@ import numpy as np
 import processes
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 from test_models import SHAPE
 from test_models import make
 
@@ -74,6 +75,22 @@ def check(model, loaded, count):
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_signatures_equal_the_model_at_any_batch_size(exported, count):
     check(*exported, count)
+
+
+def test_every_warm_up_request_is_one_that_the_model_answers(exported):
+    _, loaded = exported
+    path = pathlib.Path(loaded.path)
+    records = tf.data.TFRecordDataset(str(path / "assets.extra/tf_serving_warmup_requests"))
+    called = set()
+    for record in records.as_numpy_iterator():
+        request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+        inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
+        signature = loaded.signatures[request.model_spec.signature_name]
+        outputs = signature(**{key: tf.constant(value) for key, value in inputs.items()})
+        assert all(len(value) == 1 for value in outputs.values())
+        assert request.model_spec.name == path.parent.name
+        called.add(request.model_spec.signature_name)
+    assert called == set(loaded.signatures) - {"serving_default"}
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])

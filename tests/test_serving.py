@@ -5,14 +5,9 @@ from conftest import mounted
 from google.protobuf import text_format
 import processes
 import pytest
-import tensorflow as tf
-from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
-from test_models import make
 
 from keras_aae import errors
-from keras_aae import models
-from keras_aae.deployment import export
 from keras_aae.deployment import model_base
 
 
@@ -175,21 +170,3 @@ def test_the_command_line_promotes_and_lists(base):
     assert labels(base)["stable"] == 3
     with pytest.raises(errors.UserError, match="gone: no such folder"):
         model_base.versions(base / "gone")
-
-
-@pytest.mark.parametrize("name", models.NAMES)
-def test_every_warm_up_request_is_one_that_the_model_answers(name, tmp_path):
-    path = export.export(make(name), tmp_path / "digits")
-    loaded = tf.saved_model.load(str(path))
-    records = tf.data.TFRecordDataset(str(path / "assets.extra/tf_serving_warmup_requests"))
-    called = set()
-    for record in records.as_numpy_iterator():
-        request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
-        inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
-        signature = loaded.signatures[request.model_spec.signature_name]
-        outputs = signature(**{key: tf.constant(value) for key, value in inputs.items()})
-        assert all(len(value) == 1 for value in outputs.values())
-        assert request.model_spec.name == "digits"
-        called.add(request.model_spec.signature_name)
-    assert called == set(loaded.signatures) - {"serving_default"}
-    assert labels(tmp_path) == {"stable": 1, "canary": 1}
