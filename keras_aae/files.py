@@ -10,8 +10,8 @@ import json
 import os
 import pathlib
 import secrets
-from typing import IO
 from typing import Any
+from typing import BinaryIO
 
 from keras_aae import errors
 from keras_aae import reading
@@ -131,27 +131,30 @@ def locked(path: pathlib.Path) -> Iterator[None]:
     Raises:
         UserError: the file can't be made.
     """
-    with writing(path.parent):
-        file = path.open("w")
-    with file:
+    with _open_lock(path) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def try_lock(path: pathlib.Path) -> IO[str] | None:
+def try_lock(path: pathlib.Path) -> BinaryIO | None:
     """The open file with its lock, to close when done; None where another process holds it.
 
     Raises:
         UserError: the file can't be made.
     """
-    with writing(path.parent):
-        file = path.open("w")
+    file = _open_lock(path)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
         return None
     return file
+
+
+def _open_lock(path: pathlib.Path) -> BinaryIO:
+    """A file to lock: not what a link leads to, and nothing in it is changed."""
+    with writing(path):
+        return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+b", 0)
 
 
 # Records and checksums
@@ -174,7 +177,8 @@ def read_record(path: pathlib.Path) -> dict[str, Any] | None:
         UserError: it is damaged: not what was written.
     """
     try:
-        record = json.loads(path.read_bytes())
+        with reading.open_regular(path) as file:
+            record = json.loads(file.read())
         if record.pop(_CHECKSUM) != _checksum(record):
             raise ValueError("its checksum is another")
     except FileNotFoundError:
@@ -203,5 +207,5 @@ def digest_of_parts(parts: Iterable[bytes | memoryview]) -> str:
 
 def digest_of_file(path: pathlib.Path) -> str:
     """The SHA-256 of a file's content, as `sha256:<hexadecimal>`."""
-    with path.open("rb") as file:
+    with reading.open_regular(path) as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

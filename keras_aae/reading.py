@@ -1,16 +1,16 @@
 """Opens the files that people name, and says why a file can't be read or written."""
 
 import errno
+import io
 import os
 import stat
-from typing import BinaryIO
 
 _LONGEST = 200  # Characters of a reason.
 # What a library may say in the midst of a long message: it goes first.
 _TELLING = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)]
 
 
-def open_regular(path: str | os.PathLike) -> BinaryIO:
+def open_regular(path: str | os.PathLike) -> io.BufferedReader:
     """Opens a regular file: a pipe would be waited for, and a device may have no end.
 
     Raises:

@@ -90,6 +90,16 @@ def test_a_lock_is_one_process_s_at_a_time(tmp_path):
     files.try_lock(tmp_path / ".lock").close()
 
 
+@pytest.mark.parametrize("lock", [files.try_lock, lambda path: files.locked(path).__enter__()])
+def test_a_lock_changes_nothing_and_follows_no_link(tmp_path, lock):
+    (tmp_path / "precious.txt").write_text("kept")
+    (tmp_path / ".lock").symlink_to("precious.txt")
+    with pytest.raises(errors.UserError, match=r"\.lock: not writable"):
+        lock(tmp_path / ".lock")
+    files.try_lock(tmp_path / "precious.txt").close()
+    assert (tmp_path / "precious.txt").read_text() == "kept"
+
+
 RECORD = {"step": 12, "rows": [{"loss": 0.1 + 0.2, "none": None}], "text": "ü\n"}
 
 
@@ -118,6 +128,14 @@ def test_what_is_no_record_is_damaged(tmp_path, content):
     (tmp_path / "record.json").write_bytes(content)
     with pytest.raises(errors.UserError, match=r"record\.json: damaged"):
         files.read_record(tmp_path / "record.json")
+
+
+def test_a_pipe_in_the_place_of_a_record_is_not_waited_for(tmp_path, no_hang):
+    os.mkfifo(tmp_path / "record.json")
+    with pytest.raises(errors.UserError, match=r"damaged \(not a regular file\)"):
+        files.read_record(tmp_path / "record.json")
+    with pytest.raises(OSError, match="not a regular file"):
+        files.digest_of_file(tmp_path / "record.json")
 
 
 @hypothesis.settings(max_examples=200, derandomize=True, deadline=None, database=None)
