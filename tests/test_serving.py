@@ -1,5 +1,7 @@
 """The model base: labels, versions and warm-up, as TF Serving reads them."""
 
+import os
+
 from conftest import fork
 from conftest import mounted
 from google.protobuf import text_format
@@ -107,7 +109,7 @@ def test_a_damaged_config_is_named(base):
         model_base.versions(base)
     (base / "models.config").unlink()
     (base / "models.config").mkdir()
-    with pytest.raises(errors.UserError, match=r"models\.config: damaged \(Is a directory"):
+    with pytest.raises(errors.UserError, match=r"models\.config: damaged \(not a regular"):
         model_base.versions(base)
 
 
@@ -170,3 +172,31 @@ def test_the_command_line_promotes_and_lists(base):
     assert labels(base)["stable"] == 3
     with pytest.raises(errors.UserError, match="gone: no such folder"):
         model_base.versions(base / "gone")
+
+
+def test_only_folders_named_as_exports_name_them_are_versions(base):
+    for folder in ("007", "0", "1" * 19, "latest"):
+        (base / "digits" / folder).mkdir()
+    (base / "digits/8").write_text("a file")
+    assert model_base.numbers(base, "digits") == [1, 2, 3]
+    assert model_base.next_number(base, "digits") == 4
+    with pytest.raises(errors.UserError, match=r"--version=8: expected one of .*\[1, 2, 3\]"):
+        model_base.promote(base, "digits", 8)
+    (base / "digits" / ("9" * 18)).mkdir()
+    with pytest.raises(errors.UserError, match=r"/9{18}: no version can follow this one"):
+        model_base.next_number(base, "digits")
+
+
+def test_a_pipe_in_the_place_of_the_config_is_not_waited_for(tmp_path, no_hang):
+    os.mkfifo(tmp_path / "models.config")
+    with pytest.raises(errors.UserError, match=r"models.config: damaged \(not a regular file\)"):
+        model_base.versions(tmp_path)
+
+
+def test_a_config_that_is_a_link_stays_one(base, tmp_path):
+    (base / "models.config").rename(base / "shared.config")
+    (base / "models.config").symlink_to("shared.config")
+    model_base.promote(base, "digits")
+    assert (base / "models.config").is_symlink()
+    assert labels(base) == {"stable": 3, "canary": 3}
+    assert "value: 3" in (base / "shared.config").read_text()

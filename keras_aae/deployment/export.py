@@ -146,8 +146,8 @@ def _remove_if_dead(folder: pathlib.Path) -> None:
 def _publish(unfinished: pathlib.Path, base_path: pathlib.Path) -> pathlib.Path:
     """Renames a folder to the next version, whatever other processes publish meanwhile."""
     while True:
-        versions = model_base.numbers(base_path.parent, base_path.name)
-        target = base_path / str(max(versions, default=0) + 1)
+        number = model_base.next_number(base_path.parent, base_path.name)
+        target = base_path / str(number)
         try:
             unfinished.rename(target)
             files.sync(base_path)

@@ -25,7 +25,7 @@ from keras_aae import reading
 from keras_aae.deployment import signatures as signatures_lib
 
 _CONFIG = "models.config"
-_NUMBER = re.compile(r"[0-9]{1,18}")  # Of a version: an int64.
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}")  # Of a version: an int64.
 _MOUNT = "/models"  # Where the server sees the model base; see saved_models/compose.yaml.
 
 
@@ -131,8 +131,22 @@ def versions(base: pathlib.Path) -> list[Version]:
 
 def numbers(base: pathlib.Path, name: str) -> list[int]:
     """The numbers of the versions of a model that are there, in order."""
-    folders = (base / name).iterdir() if (base / name).is_dir() else ()
-    return sorted(int(folder.name) for folder in folders if _NUMBER.fullmatch(folder.name))
+    there = (base / name).iterdir() if (base / name).is_dir() else ()
+    return sorted(
+        int(each.name) for each in there if _NUMBER.fullmatch(each.name) and each.is_dir()
+    )
+
+
+def next_number(base: pathlib.Path, name: str) -> int:
+    """The number of the next version of a model.
+
+    Raises:
+        UserError: the last one is the largest that there can be.
+    """
+    last = max(numbers(base, name), default=0)
+    if not _NUMBER.fullmatch(str(last + 1)):
+        raise errors.UserError(f"{base / name / str(last)}: no version can follow this one")
+    return last + 1
 
 
 def write_warm_up(
@@ -167,7 +181,10 @@ def _read(base: pathlib.Path) -> model_server_config_pb2.ModelServerConfig:
     path = base / _CONFIG
     served = model_server_config_pb2.ModelServerConfig()
     try:
-        return text_format.Parse(path.read_text(), served) if path.exists() else served
+        with reading.open_regular(path) as file:
+            return text_format.Parse(file.read().decode(), served)
+    except FileNotFoundError:
+        return served
     except (text_format.ParseError, UnicodeDecodeError, OSError, RecursionError) as error:
         raise errors.UserError(f"{path}: damaged ({reading.reason(error)})") from error
 
@@ -199,4 +216,5 @@ def _changing(base: pathlib.Path, name: str) -> Iterator[MutableMapping[str, int
         # A label may only name a version that is served.
         served_numbers = entry.model_version_policy.specific.versions
         served_numbers[:] = sorted(set(entry.version_labels.values()))
-        files.write(base / _CONFIG, text_format.MessageToString(served))
+        # Where it is a link, to the file that it stands for.
+        files.write((base / _CONFIG).resolve(), text_format.MessageToString(served))
