@@ -308,6 +308,12 @@ def test_classification_learns_and_classify_predicts():
     np.testing.assert_allclose(answer["class_probabilities"].numpy().sum(axis=1), 1, rtol=1e-5)
 
 
+@pytest.mark.parametrize("seeds_", [np.array([0.1, 0.9]), np.array([True, False])])
+def test_seeds_that_are_no_integers_are_refused(seeds_):
+    with pytest.raises(ValueError, match="Expected integer seeds"):
+        make("aae").generate(seeds_)
+
+
 def test_building_a_model_leaves_the_generators_of_the_process_alone():
     keras.utils.set_random_seed(3)
     expected = random.random(), np.random.random(), float(tf.random.uniform([]))

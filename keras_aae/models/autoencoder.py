@@ -117,7 +117,7 @@ class Autoencoder(trainer.Trainer):
         self.family = networks.get(network, self.example_shape)
         self.seed = random.randrange(2**31) if seed is None else seed
         self.discriminators: dict[str, keras.Model] = {}
-        with _dtype_policy(self.dtype_policy):
+        with _layers_of(self.dtype_policy):
             self._build_networks(representation, average)
             self._start((*phases, *extra_phases), update_rule, average)
         self._encode_batch, self._decode_batch = (
@@ -408,7 +408,13 @@ class Autoencoder(trainer.Trainer):
 
         Returns:
             float32 [B, size] for each part of the code.
+
+        Raises:
+            ValueError: the seeds are no integers.
         """
+        seeds = tf.convert_to_tensor(seeds)
+        if not seeds.dtype.is_integer:
+            raise ValueError(f"Expected integer seeds. Received: dtype {seeds.dtype.name}")
 
         def draw(seed: tf.Tensor) -> latents_lib.Code:
             pair = tf.stack([tf.cast(seed, tf.int64), tf.zeros((), tf.int64)])
@@ -436,9 +442,10 @@ class Autoencoder(trainer.Trainer):
             Images float32 [B, H, W, C] in [0, 1], or features [B, D].
 
         Raises:
-            ValueError: a class or cluster is out of range (inside a compiled function it is
-                tf.errors.InvalidArgumentError); or the model has no discrete latent variable, like
-                `LabelInformedAAE`, which predicts classes by the prior's components.
+            ValueError: the seeds are no integers; a class or cluster is out of range (inside a
+                compiled function it is tf.errors.InvalidArgumentError); or the model has no
+                discrete latent variable, like `LabelInformedAAE`, which predicts classes by the
+                prior's components.
         """
         code = self.sample_prior(seeds)
         if values is not None:
@@ -521,11 +528,13 @@ def _decoder(
 
 
 @contextlib.contextmanager
-def _dtype_policy(policy: keras.DTypePolicy) -> Iterator[None]:
-    """Makes layers of that policy."""
-    before = keras.config.dtype_policy()
+def _layers_of(policy: keras.DTypePolicy) -> Iterator[None]:
+    """Makes layers of that policy, for images with their channels last."""
+    before = keras.config.dtype_policy(), keras.config.image_data_format()
     keras.config.set_dtype_policy(policy)
+    keras.config.set_image_data_format("channels_last")
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.config.set_dtype_policy(before[0])
+        keras.config.set_image_data_format(before[1])
