@@ -134,9 +134,11 @@ def test_losses_and_metrics_of_ones_own_are_refused(settings):
 
 def test_weights_of_examples_are_refused():
     x, y = bars(6)
-    with pytest.raises(ValueError, match="without sample_weight"):
+    with pytest.raises(ValueError, match="no sample_weight"):
         compiled("semisup").fit(x, y, sample_weight=np.ones(6), verbose=0)
-    with pytest.raises(ValueError, match="without class_weight"):
+    with pytest.raises(ValueError, match="no sample_weight"):
+        compiled("semisup").evaluate(x, y, sample_weight=np.ones(6), verbose=0)
+    with pytest.raises(ValueError, match="no class_weight"):
         compiled("semisup").fit(x, y, class_weight={0: 2.0}, verbose=0)
 
 
@@ -292,6 +294,44 @@ def test_examples_out_of_range_are_refused_in_one_line(shape, value, message):
         assert "\n" not in str(caught.value)
     with pytest.raises(tf.errors.InvalidArgumentError, match=message[:20]):
         tf.function(model.encode)(tf.constant(x))
+
+
+@pytest.mark.parametrize("wrong", [np.int64, bool, np.uint16, object, str])
+def test_images_of_other_types_are_refused_in_one_line(wrong):
+    x = bars(4)[0].astype(wrong)
+    for use in (compiled("aae").fit, compiled("aae").evaluate):
+        with pytest.raises(ValueError, match=r"Expected images of dtype uint8.* Received: \w+$"):
+            use(x, verbose=0)
+
+
+@pytest.mark.parametrize("wrong", [-2, 3, 0.5, np.nan])
+def test_labels_out_of_range_are_refused_in_one_line(wrong):
+    x, y = bars(6)
+    y = np.where(np.arange(6) == 2, wrong, y)
+    for use in (compiled("semisup").fit, compiled("semisup").evaluate):
+        with pytest.raises(ValueError, match=r"^Expected integer labels from 0 to 2.*$"):
+            use(x, y, verbose=0)
+
+
+def test_an_average_of_the_optimizer_is_refused():
+    average = keras.optimizers.Adam(use_ema=True)
+    for optimizer in (average, keras.optimizers.LossScaleOptimizer(average)):
+        with pytest.raises(ValueError, match="without use_ema"):
+            make("aae").compile(optimizer)
+        with pytest.raises(ValueError, match="without use_ema"):
+            make("aae").compile("adam", optimizer)
+
+
+def test_where_channels_are_in_other_models_changes_nothing():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        model = models.get("semisup")((12, 8, 3), seed=0)
+        assert keras.config.image_data_format() == "channels_first"
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    x = np.random.default_rng(0).integers(0, 256, (5, 12, 8, 3), np.uint8)
+    expected = models.get("semisup")((12, 8, 3), seed=0)
+    np.testing.assert_array_equal(model(x), expected(x))
 
 
 def test_lists_and_endless_minibatches_are_refused_where_they_do_not_belong():

@@ -18,6 +18,7 @@ from keras_aae.models import checks
 from keras_aae.models import defaults
 from keras_aae.models import losses
 
+_IMAGES = "Expected images of dtype uint8, or float in [0, 1]"
 _UNIT_RANGE = "Expected float images in [0, 1]; divide bytes by 255"
 _FINITE = "Expected features that are finite numbers"
 _LARGEST = float(np.finfo(np.float32).max)
@@ -101,14 +102,14 @@ class Pixels(Observation):
             x = tf.cast(x, tf.float32)
             return checks.checked(x, (x >= 0) & (x <= 1), _UNIT_RANGE, x)
         if x.dtype != tf.uint8:
-            raise ValueError(
-                f"Expected images of dtype uint8, or float in [0, 1]. Received: {x.dtype.name}"
-            )
+            raise ValueError(f"{_IMAGES}. Received: {x.dtype.name}")
         return tf.cast(x, tf.float32) / images.WHITE
 
     def check(self, x: np.ndarray) -> None:
-        if x.dtype.kind == "f" and x.size:
+        if x.dtype.kind == "f":
             _check_range(x, 0, 1, _UNIT_RANGE)
+        elif x.dtype != np.uint8:
+            raise ValueError(f"{_IMAGES}. Received: {x.dtype.name}")
 
     def mean(self, output: tf.Tensor) -> tf.Tensor:
         return tf.sigmoid(output)
@@ -148,8 +149,9 @@ class Features(Observation):
         return self._standardized(checks.checked(x, tf.math.is_finite(x), _FINITE, x))
 
     def check(self, x: np.ndarray) -> None:
-        if x.dtype.kind == "f" and x.size:
-            _check_range(x, -_LARGEST, _LARGEST, _FINITE)
+        if x.dtype.kind not in "biuf":
+            raise ValueError(f"{_FINITE}. Received: {x.dtype.name}")
+        _check_range(x, -_LARGEST, _LARGEST, _FINITE)
 
     def _standardized(self, x: tf.Tensor) -> tf.Tensor:
         return (x - self._mean) / self._stddev
@@ -190,6 +192,8 @@ def of_shape(shape: tuple[int, ...]) -> Observation:
 
 def _check_range(x: np.ndarray, low: float, high: float, message: str) -> None:
     """Raises a ValueError where a value is out of that range, or no number; makes no copy."""
+    if not x.size:
+        return
     lowest, highest = x.min(), x.max()
     if not (lowest >= low and highest <= high):
         raise ValueError(f"{message}. Received: {lowest} to {highest}")

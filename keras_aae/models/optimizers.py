@@ -52,13 +52,19 @@ def get(optimizer: str | keras.optimizers.Optimizer) -> keras.optimizers.Optimiz
     """The optimizer; `adam` is Adam with a learning rate of 0.001 and beta_1 0.5.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or keeps an average of the weights.
     """
     if optimizer == "adam":
         return Adam(defaults.LEARNING_RATE, beta_1=defaults.MOMENTUM)
     if optimizer is None:
         raise ValueError("Expected an optimizer, or the name of one. Received: None")
-    return keras.optimizers.get(optimizer)
+    made = keras.optimizers.get(optimizer)
+    if _inner(made).use_ema:
+        raise ValueError(
+            "Expected an optimizer without use_ema: the model keeps an average of its weights "
+            "itself, average=. Received: use_ema=True"
+        )
+    return made
 
 
 def for_steps(

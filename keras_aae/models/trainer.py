@@ -184,10 +184,7 @@ class Trainer(keras.Model):
                 steps of an epoch are not a multiple of `steps_per_execution`.
             UserError: a batch size of the minibatches is not a multiple of the replicas.
         """
-        self._check_examples(x)
-        for name in ("sample_weight", "class_weight"):
-            if kwargs.get(name) is not None:
-                raise ValueError(f"Expected fit() without {name}: the phases don't weigh examples")
+        y = self._checked(x, y, kwargs)
         if isinstance(x, batching.Minibatches):
             if self.labels != "none" and not x.has_labels:
                 raise ValueError(
@@ -205,27 +202,29 @@ class Trainer(keras.Model):
                 f"Expected steps_per_epoch to be a multiple of "
                 f"steps_per_execution={self.steps_per_execution}. Received: {steps}"
             )
-        if isinstance(x, np.ndarray) and y is not None:
-            y = labels_lib.of_array(y, len(x), self.num_classes)
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As in Keras; see the class for what it takes.
 
         Raises:
-            ValueError: the data doesn't fit the model, or never ends.
+            ValueError: the data doesn't fit the model or never ends, or a sample weight is given.
         """
         if isinstance(x, batching.Minibatches):
             raise ValueError("Expected examples that end. Received: Minibatches, which are for fit")
-        self._check_examples(x)
-        return super().evaluate(x, y, *args, **kwargs)
+        return super().evaluate(x, self._checked(x, y, kwargs), *args, **kwargs)
 
-    def _check_examples(self, x: Any) -> None:
-        """Raises a ValueError before anything is compiled, where that can be known."""
+    def _checked(self, x: Any, y: Any, settings: Mapping[str, Any]) -> Any:
+        """The labels; raises a ValueError before anything is compiled, where that can be known."""
+        for name in ("sample_weight", "class_weight"):
+            if settings.get(name) is not None:
+                raise ValueError(f"Expected no {name}: the phases don't weigh examples")
         if isinstance(x, list):
             raise ValueError("Expected an array of examples, or a data set. Received: list")
-        if isinstance(x, np.ndarray):
-            self.observation.check(x)
+        if not isinstance(x, np.ndarray):
+            return y
+        self.observation.check(x)
+        return y if y is None else labels_lib.of_array(y, len(x), self.num_classes)
 
     def _check_replicas(self, x: Any) -> None:
         replicas = self.distribute_strategy.num_replicas_in_sync
