@@ -10,6 +10,7 @@ A later flag wins over an earlier one. A flagfile is found by its bare name amon
 import dataclasses
 import os
 import pathlib
+import signal
 import sys
 import textwrap
 from typing import Any
@@ -164,6 +165,10 @@ def run() -> None:
     except errors.UserError as error:
         print(f"keras_aae: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:
+        # Nobody reads what is printed, as after `| head`; what is left of it has to go somewhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except errors.WorkerLostError as error:
         print(f"keras_aae: {error}; starting again, to wait for it", file=sys.stderr)
         _start_again()

@@ -20,6 +20,7 @@ from conftest import config_of
 from conftest import fork
 from conftest import launch
 from conftest import run_here
+import keras
 import numpy as np
 import processes
 import pytest
@@ -203,6 +204,31 @@ def test_the_report_needs_no_network_and_shows_the_command(finished):
     assert "@import" not in page
     assert "url(" not in page
     assert "--name=bars" in page
+
+
+def test_output_that_nobody_reads_ends_it_without_a_word(finished, tmp_path):
+    """As after `| head -1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as output:
+        done = subprocess.run(
+            command("--mode=versions", f"--export_dir={finished / 'saved_models'}"),
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=300,
+        )
+    assert done.returncode == 128 + signal.SIGPIPE
+    assert "Error" not in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_model_of_keras_in_the_place_of_the_runs_is_refused(copied, monkeypatch):
+    monkeypatch.chdir(copied[0])
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save("run/model.keras")
+    with pytest.raises(keras_aae.UserError, match=r"model.keras: not readable \(a Sequential of"):
+        keras_aae.load("run")
 
 
 def test_a_flag_that_a_finished_run_does_not_use_is_refused_at_its_default_too(finished):

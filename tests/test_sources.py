@@ -154,6 +154,12 @@ def test_npz_labels_may_be_text_and_may_be_unknown(tmp_path):
     assert raw.y_train.tolist() == [1, -1, 0, 1]
 
 
+def test_npz_labels_below_unknown_are_refused(tmp_path):
+    path = npz(tmp_path, x_train=np.zeros((3, 3, 3), np.uint8), y_train=np.array([0, -2, 1]))
+    with pytest.raises(errors.UserError, match=r"y_train: expected labels from -1, .* -2"):
+        sources.read(str(path))
+
+
 def test_npz_labels_may_be_bytes_in_utf_8_and_large_integers(tmp_path):
     x = np.zeros((3, 2, 2), np.uint8)
     raw = sources.read(str(npz(tmp_path, x_train=x, y_train=np.array([b"b", b"", "ü".encode()]))))

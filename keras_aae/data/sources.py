@@ -246,6 +246,8 @@ def _labels(y: np.ndarray, count: int, where: str) -> np.ndarray:
         return y
     if y.size and y.max() > np.iinfo(np.int64).max:
         raise errors.UserError(f"{where}: expected labels below 2^63. Received: {y.max()}")
+    if y.size and y.min() < -1:
+        raise errors.UserError(f"{where}: expected labels from -1, unknown. Received: {y.min()}")
     return y.astype(np.int64)
 
 
@@ -267,8 +269,8 @@ def _classes(known: Sequence[np.ndarray], path: pathlib.Path) -> np.ndarray:
 
 
 def _unknown(y: np.ndarray) -> np.ndarray:
-    """Which labels mean 'unknown': negative integers and empty text."""
-    return y < 0 if y.dtype.kind == "i" else y == ""
+    """Which labels mean 'unknown': -1 and empty text."""
+    return y == -1 if y.dtype.kind == "i" else y == ""
 
 
 def _indices(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
