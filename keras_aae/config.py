@@ -4,7 +4,6 @@
 flagfile. This module imports no TensorFlow, so a mistake in a flag is answered at once.
 """
 
-from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
 import functools
@@ -14,10 +13,9 @@ from typing import Any
 from keras_aae import errors
 from keras_aae import fields
 from keras_aae import models
+from keras_aae import usage
 from keras_aae.models import defaults
 
-ON_A_RUN = ("evaluate", "export", "convert", "suggest", "judge")  # They go on with a finished run.
-MODES = ("train", *ON_A_RUN, "compare", "table", "promote", "versions")
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 LABELS_PER_CLASS = 10  # Where a model learns from few labels and --labels doesn't say how many.
 
@@ -27,12 +25,6 @@ _FREE = (
     *("mode", "runs", "run_dir", "seeds", "sweep", "export_dir", "data_dir", "strategy"),
     *("parzen_samples", "precision", "version", "steps_per_execution", "max_memory", "on_nan"),
 )
-ONLY_IN = {  # The modes that use a setting.
-    "runs": ("compare", "table", "judge"),
-    "version": ("promote",),
-    "precision": ("convert",),
-}
-_MODEL_SETTINGS = frozenset().union(*(each.settings for each in models.VARIANTS.values()))
 
 
 _run = functools.partial(fields.setting, group="Run")
@@ -65,7 +57,7 @@ class Config:
         "--runs, or of studies with --seeds, as Markdown. promote: have TF Serving give --version "
         "of --name in --export_dir the label stable. versions: list the exported versions.",
         brief=True,
-        choices=MODES,
+        choices=usage.MODES,
     )
     name: str = _run(
         "semisup",
@@ -356,7 +348,7 @@ class Config:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             fields.check(field, getattr(self, field.name))
-        for name, default in _own_defaults(self.model).items():
+        for name, default in usage.own_defaults(self.model).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, default)
         self._check_together()
@@ -367,9 +359,8 @@ class Config:
         self._check_mode()
         self._check_labels()
         self._check_views()
-        for field in dataclasses.fields(self):
-            if field.name in unused(self.model) and getattr(self, field.name) != field.default:
-                raise errors.UserError(_not_used(field.name, getattr(self, field.name), self.model))
+        default = {field.name: field.default for field in dataclasses.fields(self)}
+        self.check_given({k: v for k, v in vars(self).items() if v != default[k]})
 
     def _check_steps(self) -> None:
         """Raises a UserError where executions or evaluations don't fill those above them."""
@@ -391,13 +382,13 @@ class Config:
 
     def _check_mode(self) -> None:
         """Raises a UserError where a mode lacks what it works on, or the model can't do it."""
-        if self.mode in ONLY_IN["runs"] and not self.runs:
+        if self.mode in usage.ONLY_IN["runs"] and not self.runs:
             raise errors.UserError(f"--mode={self.mode}: expected --runs=<directories of runs>")
-        if self.mode in ON_A_RUN and not self.run_dir:
+        if self.mode in usage.ON_A_RUN and not self.run_dir:
             raise errors.UserError(
                 f"--mode={self.mode}: expected --run_dir=<the directory of a finished run>"
             )
-        if self.mode == "suggest" and "agreement_weight" in unused(self.model):
+        if self.mode == "suggest" and "agreement_weight" in usage.unused(self.model):
             raise errors.UserError(
                 "--mode=suggest: expected a model whose encoder gives classes or clusters. "
                 f"Received: --model={self.model}"
@@ -417,14 +408,24 @@ class Config:
 
     def _check_views(self) -> None:
         """Raises a UserError where nothing would see the views, or an agreement has none."""
-        seen = self.agreement_weight or "classification_weight" not in unused(self.model)
+        seen = self.agreement_weight or "classification_weight" not in usage.unused(self.model)
         if self.views not in ("auto", "none") and not seen:
             raise errors.UserError(
                 f"--views={self.views}: --model={self.model} has no use for them with "
                 "--agreement_weight=0"
             )
-        if self.views == "none" and self.agreement_weight not in (0, defaults.AGREEMENT_WEIGHT):
-            raise errors.UserError(_no_agreement(self.agreement_weight))
+
+    def check_given(self, given: Mapping[str, Any]) -> None:
+        """Raises a UserError where a setting is given that these settings leave without a use.
+
+        Args:
+            given: Values by name, which may be the default ones.
+        """
+        usage.check_model(given, self.model)
+        if self.views == "none" and given.get("agreement_weight"):
+            raise errors.UserError(
+                f"--agreement_weight={self.agreement_weight}: --views=none has no agreement"
+            )
 
     def smoke(self) -> "Config":
         """A try of these settings: few steps."""
@@ -471,8 +472,8 @@ class Config:
 
     def _flags(self, all_of_them: bool = True) -> list[str]:
         """The settings that the model uses as flags, or those that are not the default."""
-        unsaid = {"mode", "run_dir", *ONLY_IN, *unused(self.model)}
-        own = _own_defaults(self.model)
+        unsaid = {"mode", "run_dir", *usage.ONLY_IN, *usage.unused(self.model)}
+        own = usage.own_defaults(self.model)
         return [
             f"--{field.name}={getattr(self, field.name)}"
             for field in dataclasses.fields(self)
@@ -488,48 +489,3 @@ class Config:
             for name, value in vars(self).items()
             if name not in _FREE and value != getattr(other, name)
         ]
-
-
-def _own_defaults(model: str) -> dict[str, Any]:
-    """The defaults that depend on the variant."""
-    usual = {"style_size": defaults.STYLE_SIZE, "prior": defaults.PRIOR}
-    return {**usual, **models.VARIANTS[model].defaults}
-
-
-def unused(model: str) -> frozenset[str]:
-    """The settings that a variant doesn't use."""
-    variant = models.VARIANTS[model]
-    settings = _MODEL_SETTINGS - variant.settings
-    if variant.labels != "few":
-        settings |= {"labelled_batch_size", "propagation_steps"}
-    if "adversarial_weight" not in variant.settings:
-        settings |= {"adversarial_momentum"}
-    return settings
-
-
-def check_mode(given: Iterable[str], mode: str) -> None:
-    """Raises a UserError where a setting is given that a mode doesn't use."""
-    for name in given:
-        modes = ONLY_IN.get(name, (mode,))
-        if mode not in modes:
-            raise errors.UserError(
-                f"--{name}: --mode={mode} doesn't use it. What does: --mode={', '.join(modes)}"
-            )
-
-
-def check_used(given: Mapping[str, Any], config: Config) -> None:
-    """Raises a UserError where a setting is given that a run doesn't use, be it the default."""
-    for name in given.keys() & unused(config.model):
-        raise errors.UserError(_not_used(name, given[name], config.model))
-    if config.views == "none" and given.get("agreement_weight"):
-        raise errors.UserError(_no_agreement(config.agreement_weight))
-
-
-def _no_agreement(weight: float) -> str:
-    return f"--agreement_weight={weight}: --views=none has no agreement"
-
-
-def _not_used(name: str, value: Any, model: str) -> str:
-    """The message for a setting that is given to a variant that doesn't use it."""
-    users = ", ".join(each for each in models.NAMES if name not in unused(each))
-    return f"--{name}={value}: --model={model} doesn't use it. Those that do: {users}"

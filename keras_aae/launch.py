@@ -26,6 +26,7 @@ from keras_aae import fields
 from keras_aae import flagfiles
 from keras_aae import interrupts
 from keras_aae import plan
+from keras_aae import usage
 from keras_aae import version
 from keras_aae.data import sources
 from keras_aae.training import cluster
@@ -61,7 +62,7 @@ def _help(field: dataclasses.Field, brief: bool = False) -> str:
 def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Config:
     """The settings that the command-line arguments ask for.
 
-    In the modes of `config.ON_A_RUN` the arguments override the settings kept in --run_dir.
+    In the modes of `usage.ON_A_RUN` the arguments override the settings kept in --run_dir.
 
     Args:
         arguments: `sys.argv`, the program's name first.
@@ -82,13 +83,13 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
     given: dict[str, Any] = {name: values[name].value for name in names if values[name].present}
     chosen: dict[str, Any] = {name: values[name].value for name in names}
     config = config_lib.Config(**chosen)
-    config_lib.check_mode(given, config.mode)
-    if config.mode in config_lib.ON_A_RUN:
+    usage.check_mode(given, config.mode)
+    if config.mode in usage.ON_A_RUN:
         if values.smoke:
             raise errors.UserError(f"--smoke: expected --mode=train. Received: {config.mode}")
         kept = run_directory.RunDirectory(config.run_dir).read_config()
         config = dataclasses.replace(kept, **given)
-    config_lib.check_used(given, config)
+    config.check_given(given)
     return _smoke(config) if values.smoke else config
 
 

@@ -10,9 +10,10 @@ from urllib import parse
 from keras_aae import config as config_lib
 from keras_aae import errors
 from keras_aae import fields
+from keras_aae import usage
 
 # Of the study, or of other modes than training.
-_WHOLE = ("run_dir", "export_dir", "mode", "seeds", "sweep", *config_lib.ONLY_IN)
+_WHOLE = ("run_dir", "export_dir", "mode", "seeds", "sweep", *usage.ONLY_IN)
 
 
 class Variation(NamedTuple):
