@@ -38,7 +38,7 @@ def train(strategy, name, steps=3, **settings):
                 adversary.sample = lambda batch, size=adversary.latent.size: tf.ones(
                     [tf.shape(batch.x)[0], size]
                 )
-        model.compile(keras.optimizers.SGD(0.1), run_eagerly=strategy.num_replicas_in_sync == 1)
+        model.compile(keras.optimizers.SGD(0.1))
     batches = data.minibatches(dataset(), batch_size=12, labelled_batch_size=6)
     model.fit(batches, steps_per_epoch=steps, verbose=0)
     return model

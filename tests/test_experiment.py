@@ -88,8 +88,7 @@ def test_the_whole_path_of_svhn_on_the_mock_data_of_tfds(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_svhn_metadata(tmp_path / "tfds", 300)
     flags = ("--flagfile=svhn.cfg", f"--data_dir={tmp_path}/tfds", "--labels=100")
-    small = ("--network=conv", "--batch_size=20", "--labelled_batch_size=20", "--validation=0.2")
-    config = config_of(*flags, *small, *BRIEF)
+    config = config_of(*flags, "--network=conv", "--validation=0.2", *BRIEF)
     with tfds.testing.mock_data(num_examples=300, data_dir=tmp_path / "tfds"):
         results = experiment.run(config)
     assert results["examples"] == {"train": 240, "validation": 60, "test": 300}

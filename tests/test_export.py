@@ -91,6 +91,8 @@ def test_every_warm_up_request_is_one_that_the_model_answers(exported):
         assert request.model_spec.name == path.parent.name
         called.add(request.model_spec.signature_name)
     assert called == set(loaded.signatures) - {"serving_default"}
+    (version,) = model_base.versions(path.parent.parent)
+    assert version == (path.parent.name, 1, ("canary", "stable"))
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])

@@ -17,7 +17,7 @@ from keras_aae import data
 from keras_aae import flagfiles
 
 GOLDEN = ROOT / "tests/golden"
-FEW = ("quickstart, joint", "aae_mog_labels, sequential")
+FEW = ("quickstart, joint", "vae_mog, joint", "aae_mog_labels, sequential")
 
 
 def test_every_flagfile_has_golden_losses_under_both_rules():

@@ -131,9 +131,8 @@ def test_training_is_repeatable_from_the_seed(name):
     assert not np.array_equal(runs[0], runs[2])
 
 
-@pytest.mark.parametrize(
-    ("name", "rule"), [*((name, "joint") for name in models.NAMES), ("semisup", "sequential")]
-)
+@every_model
+@every_rule
 def test_every_loss_is_logged_and_that_of_the_reconstruction_comes_down(name, rule):
     model = make(name, update_rule=rule, reconstruction_weight=30.0)
     model.compile(keras.optimizers.Adam(1e-2))
