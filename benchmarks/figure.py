@@ -16,8 +16,9 @@ def bars(measured: Mapping[str, tables.Times]) -> figure.Figure:
 
     A bar ends at the median over the rounds; the line across its end is their range.
     """
-    compared = {name: each for name, each in measured.items() if name in cases.CASES}
-    compared = {name: each for name, each in compared.items() if len(each) > 1}
+    compared = {
+        name: times for name, times in measured.items() if name in cases.CASES and len(times) > 1
+    }
     sizes = [len(each) for each in compared.values()]
     picture = figure.Figure(figsize=(8, 0.4 * sum(sizes) + len(sizes)), layout="constrained")
     panels = picture.subplots(

@@ -44,7 +44,7 @@ def load(path: str | os.PathLike) -> Any:
 
     Raises:
         UserError: the run is not finished, another version wrote it, or the model is damaged.
-        ValueError: there is no such file, or it is damaged.
+        ValueError: there is no such file, it is damaged, or holds a model of another kind.
     """
     if os.path.isfile(path) or str(path).endswith(".keras"):
         return importlib.import_module("keras_aae.models").load(path)

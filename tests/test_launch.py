@@ -227,8 +227,10 @@ def test_output_that_nobody_reads_ends_it_without_a_word(finished, tmp_path):
 def test_a_model_of_keras_in_the_place_of_the_runs_is_refused(copied, monkeypatch):
     monkeypatch.chdir(copied[0])
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save("run/model.keras")
-    with pytest.raises(keras_aae.UserError, match=r"model.keras: not readable \(a Sequential of"):
+    with pytest.raises(keras_aae.UserError, match=r"model.keras: not readable .*: Sequential"):
         keras_aae.load("run")
+    with pytest.raises(ValueError, match=r"expected a model of keras_aae. Received: Sequential"):
+        keras_aae.load("run/model.keras")
 
 
 def test_a_flag_that_a_finished_run_does_not_use_is_refused_at_its_default_too(finished):
@@ -236,11 +238,17 @@ def test_a_flag_that_a_finished_run_does_not_use_is_refused_at_its_default_too(f
         config_of("--mode=export", f"--run_dir={finished / 'run'}", "--num_clusters=16")
 
 
-@pytest.mark.parametrize(("there", "expected"), [(True, "mnist"), (False, "mnist_5k")])
-def test_a_smoke_test_replaces_only_what_would_have_to_be_downloaded(monkeypatch, there, expected):
-    monkeypatch.setattr(sources, "is_at_hand", lambda name: there)
-    small = config_of("--dataset=mnist", "--smoke")
-    assert (small.dataset, small.steps) == (expected, 20)
+def test_a_smoke_test_replaces_only_what_would_have_to_be_downloaded(
+    tmp_path, bars_npz, monkeypatch
+):
+    for own in (tmp_path, bars_npz):
+        small = config_of(f"--dataset={own}", "--labels=2001", "--smoke")
+        assert (small.dataset, small.labels, small.steps) == (str(own), 2001, 20)
+    assert config_of("--dataset=mnist", "--data_dir=there", "--smoke").dataset == "mnist"
+    for there, expected in ((True, ("mnist", 2000, 20)), (False, ("mnist_5k", 1000, 20))):
+        monkeypatch.setattr(sources, "is_at_hand", lambda name, there=there: there)
+        small = config_of("--dataset=mnist", "--labels=2000", "--smoke")
+        assert (small.dataset, small.labels, small.steps) == expected
 
 
 def test_a_finished_run_is_not_trained_again(finished, bars_npz, monkeypatch, capsys):

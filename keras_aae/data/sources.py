@@ -139,15 +139,22 @@ def check(
     if name.endswith(".npz") and not os.path.isfile(name):
         fault = "not a regular file" if os.path.exists(name) else "no such file"
         raise errors.UserError(f"--dataset={name}: {fault}")
-    if not is_at_hand(name, data_dir):
-        _check_network(_tfds_builder(name, data_dir))
+    missing = _missing(name, data_dir)
+    if missing:
+        _check_network(missing)
 
 
 def is_at_hand(name: str, data_dir: str = "") -> bool:
     """Whether a data set need not be downloaded; see `read` for names and errors."""
+    return not _missing(name, data_dir)
+
+
+def _missing(name: str, data_dir: str) -> "tfds.core.DatasetBuilder | None":
+    """What TFDS would have to download, or None."""
     if name == "mnist_5k" or name.endswith(".npz") or _is_folder(name):
-        return True
-    return _tfds_builder(name, data_dir).is_prepared()
+        return None
+    builder = _tfds_builder(name, data_dir)
+    return None if builder.is_prepared() else builder
 
 
 def _mnist_5k() -> Raw:

@@ -28,7 +28,7 @@ class Model:
 
     def __init__(self, path: str | os.PathLike):
         self._path = path
-        with _reading(path):
+        with _named(path, "not a readable .tflite model"):
             with reading.open_regular(path) as file:
                 content = file.read()
             loaded = interpreter.Interpreter(model_content=content, num_threads=1)
@@ -48,15 +48,14 @@ class Model:
         Raises:
             UserError: the model can't be run.
         """
-        with _reading(self._path):
+        with _named(self._path, "can't be run"):
             return self._run(**inputs)
 
 
 @contextlib.contextmanager
-def _reading(path: str | os.PathLike) -> Iterator[None]:
-    """Turns what LiteRT says of a file that is no such model into a UserError with its path."""
+def _named(path: str | os.PathLike, fault: str) -> Iterator[None]:
+    """Turns what LiteRT complains of into a UserError that names the file and the fault."""
     try:
         yield
     except (OSError, ValueError, RuntimeError) as error:
-        why = reading.reason(error)
-        raise errors.UserError(f"{path}: not a readable .tflite model ({why})") from error
+        raise errors.UserError(f"{path}: {fault} ({reading.reason(error)})") from error

@@ -45,8 +45,8 @@ def check(base: pathlib.Path, name: str) -> None:
         name: The model.
 
     Raises:
-        UserError: the name or the path can't be used, the folder can't be written to, or
-            `models.config` is damaged.
+        UserError: the name or the path can't be used, the folder can't be written to, no version
+            can follow the last one, or `models.config` is damaged.
     """
     files.check_readable_by_tensorflow(base, "--export_dir")
     folder = base / name
@@ -58,6 +58,7 @@ def check(base: pathlib.Path, name: str) -> None:
         there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise errors.UserError(f"--export_dir={base}: {there} can't be written to")
+    next_number(base, name)
     _read(base)
 
 

@@ -73,13 +73,18 @@ def load(path: str | os.PathLike) -> Any:
         path: The file.
 
     Raises:
-        ValueError: there is no such file, or it is damaged.
+        ValueError: there is no such file, it is damaged, or holds a model of another kind.
     """
     import keras
 
+    from keras_aae.models import autoencoder
+
     for name in NAMES:
         get(name)  # Registers the class with Keras.
-    return keras.models.load_model(path)
+    model = keras.models.load_model(path)
+    if not isinstance(model, autoencoder.Autoencoder):
+        raise ValueError(f"{path}: expected a model of keras_aae. Received: {type(model).__name__}")
+    return model
 
 
 def get(name: str) -> Any:

@@ -184,7 +184,7 @@ class Trainer(keras.Model):
                 steps of an epoch are not a multiple of `steps_per_execution`.
             UserError: a batch size of the minibatches is not a multiple of the replicas.
         """
-        y = self._checked(x, y, kwargs)
+        y = self._checked_labels(x, y, kwargs)
         if isinstance(x, batching.Minibatches):
             if self.labels != "none" and not x.has_labels:
                 raise ValueError(
@@ -212,10 +212,13 @@ class Trainer(keras.Model):
         """
         if isinstance(x, batching.Minibatches):
             raise ValueError("Expected examples that end. Received: Minibatches, which are for fit")
-        return super().evaluate(x, self._checked(x, y, kwargs), *args, **kwargs)
+        return super().evaluate(x, self._checked_labels(x, y, kwargs), *args, **kwargs)
 
-    def _checked(self, x: Any, y: Any, settings: Mapping[str, Any]) -> Any:
-        """The labels; raises a ValueError before anything is compiled, where that can be known."""
+    def _checked_labels(self, x: Any, y: Any, settings: Mapping[str, Any]) -> Any:
+        """The labels; raises a ValueError where it can be known that examples or they don't fit.
+
+        That is before anything is compiled, whose errors take many lines.
+        """
         for name in ("sample_weight", "class_weight"):
             if settings.get(name) is not None:
                 raise ValueError(f"Expected no {name}: the phases don't weigh examples")

@@ -263,10 +263,7 @@ class RunDirectory:
         self.read_config()
         self._check_finished(self._model)
         try:
-            model = models.load(self._model)
-            if not hasattr(model, "encoder_parts"):
-                raise ValueError(f"a {type(model).__name__} of Keras")
-            return model
+            return models.load(self._model)
         except Exception as error:  # Whatever a damaged archive makes Keras raise.
             reason = " ".join(str(error).split())[:200]
             raise errors.UserError(f"{self._model}: not readable ({reason})") from error
