@@ -360,7 +360,8 @@ class Config:
         self._check_labels()
         self._check_views()
         default = {field.name: field.default for field in dataclasses.fields(self)}
-        self.check_given({k: v for k, v in vars(self).items() if v != default[k]})
+        changed = {name: value for name, value in vars(self).items() if value != default[name]}
+        self.check_given(changed)
 
     def _check_steps(self) -> None:
         """Raises a UserError where executions or evaluations don't fill those above them."""
@@ -407,7 +408,7 @@ class Config:
             )
 
     def _check_views(self) -> None:
-        """Raises a UserError where nothing would see the views, or an agreement has none."""
+        """Raises a UserError where nothing would see the views."""
         seen = self.agreement_weight or "classification_weight" not in usage.unused(self.model)
         if self.views not in ("auto", "none") and not seen:
             raise errors.UserError(

@@ -215,9 +215,9 @@ class Trainer(keras.Model):
         return super().evaluate(x, self._checked_labels(x, y, kwargs), *args, **kwargs)
 
     def _checked_labels(self, x: Any, y: Any, settings: Mapping[str, Any]) -> Any:
-        """The labels; raises a ValueError where it can be known that examples or they don't fit.
+        """The labels, checked; of arrays the examples are checked, too.
 
-        That is before anything is compiled, whose errors take many lines.
+        Within the compiled step an error would take many lines.
         """
         for name in ("sample_weight", "class_weight"):
             if settings.get(name) is not None:
