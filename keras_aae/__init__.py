@@ -49,7 +49,7 @@ def load(path: str | os.PathLike) -> Any:
     if os.path.isfile(path) or str(path).endswith(".keras"):
         return importlib.import_module("keras_aae.models").load(path)
     run_directory = importlib.import_module("keras_aae.training.run_directory")
-    return run_directory.RunDirectory(path).load_model()
+    return run_directory.RunDirectory(path, "path").load_model()
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,10 @@
 A later flag wins over an earlier one. A flagfile is found by its bare name among those that ship.
 """
 
+from collections.abc import Iterator
+import contextlib
 import dataclasses
+import errno
 import os
 import pathlib
 import signal
@@ -150,6 +153,27 @@ def main(config: config_lib.Config) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def _printing() -> Iterator[None]:
+    """Ends the program, without a traceback, where what it prints can't be written."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:  # Nobody reads it, as after `| head`.
+        status = 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"keras_aae: the output can't be written: {error.strerror}", file=sys.stderr)
+        status = 2
+    else:
+        return
+    # What is left of it has to go somewhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
+
+
+@_printing()
 def run() -> None:
     """The `keras-aae` command."""
     asked = set(sys.argv[1:])
@@ -166,10 +190,6 @@ def run() -> None:
     except errors.UserError as error:
         print(f"keras_aae: {error}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:
-        # Nobody reads what is printed, as after `| head`; what is left of it has to go somewhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
     except errors.WorkerLostError as error:
         print(f"keras_aae: {error}; starting again, to wait for it", file=sys.stderr)
         _start_again()

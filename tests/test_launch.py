@@ -224,6 +224,23 @@ def test_output_that_nobody_reads_ends_it_without_a_word(finished, tmp_path):
     assert "Error" not in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_output_that_finds_no_room_is_said_in_one_line(tmp_path, flag):
+    with open("/dev/full", "w") as output:
+        done = subprocess.run(
+            command(flag),
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=300,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "keras_aae: the output can't be written: No space left on device\n"
+
+
 def test_a_model_of_keras_in_the_place_of_the_runs_is_refused(copied, monkeypatch):
     monkeypatch.chdir(copied[0])
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save("run/model.keras")

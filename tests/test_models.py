@@ -150,6 +150,8 @@ def test_inference_takes_any_batch_size_and_keeps_its_shapes(name, count):
     model = make(name)
     images = bars(max(count, 1))[0][:count]
     code = model.encode(images)
+    with pytest.raises(ValueError, match=rf"Expected {model.encoder_parts[-1]} of shape \[B, "):
+        model.decode(code | {model.encoder_parts[-1]: tf.zeros([count, 1000])})
     assert {part: tuple(code[part].shape) for part in model.encoder_parts} == {
         part: (count, model.parts[part]) for part in model.encoder_parts
     }

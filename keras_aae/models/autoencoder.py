@@ -240,11 +240,15 @@ class Autoencoder(trainer.Trainer):
         """The parts of a code side by side, [B, sum of their sizes].
 
         Raises:
-            ValueError: one is missing.
+            ValueError: one is missing, or has another shape.
         """
         missing = [part for part in self.parts if part not in code]
         if missing:
             raise ValueError(f"Expected a code of {list(self.parts)}. Missing: {missing}")
+        for part, size in self.parts.items():
+            shape = tf.TensorShape(code[part].shape)
+            if not shape.is_compatible_with([None, size]):
+                raise ValueError(f"Expected {part} of shape [B, {size}]. Received: {shape}")
         return tf.concat([code[part] for part in self.parts], axis=-1)
 
     # Passes of the networks
@@ -353,7 +357,7 @@ class Autoencoder(trainer.Trainer):
             Images float32 [B, H, W, C] in [0, 1], or features [B, D].
 
         Raises:
-            ValueError: a part is missing.
+            ValueError: a part is missing, or has another shape.
         """
         inputs = self.decoder_input(code)
         if not tf.executing_eagerly():

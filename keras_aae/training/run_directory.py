@@ -44,7 +44,7 @@ class RunDirectory:
 
     Args:
         path: Where it is.
-        flag: The flag that says so.
+        flag: The flag, or the argument, that says so.
     """
 
     def __init__(self, path: str | os.PathLike, flag: str = "--run_dir"):
