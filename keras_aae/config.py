@@ -116,23 +116,23 @@ class Config:
     )
     max_memory: float = _data(
         None,
-        "How many GB of memory a data set may take. Images of a folder, or of a .npz file that is "
-        "not compressed, stay on the disk where they take more, and are read as they are needed; "
-        "anything else is refused. Float arrays take three times their size. Default: half of what "
-        "the machine or its control group grants.",
+        "How many GB of memory a data set may take. Images of a folder, of TFDS, or of a .npz file "
+        "that is not compressed, stay on the disk where they take more, and are read as they are "
+        "needed; anything else is refused. Float arrays take three times their size. Default: half "
+        "of what the machine or its control group grants.",
         low=0.001,
     )
     image_size: int = _data(
         None,
-        "Scale the images of a folder to so many pixels in height and width. Default: the most "
-        "common size among them.",
+        "Scale the images of a folder or of TFDS to so many pixels in height and width. Default: "
+        "the most common size among them.",
         low=4,
         high=1024,
     )
     on_bad_image: str = _data(
         "fail",
-        "What to do about an image of a folder that can't be read. fail: end with its name. skip: "
-        "leave it out; each image is read once more, before training.",
+        "What to do about an image of a folder or of TFDS that can't be read. fail: end with its "
+        "name. skip: leave it out; each image is read once more, before training.",
         choices=("fail", "skip"),
     )
     labels: int = _data(
@@ -284,8 +284,9 @@ class Config:
     propagation_steps: int = _training(
         0,
         "In so many steps, from the first on, labels that a graph of nearest neighbours propagates "
-        "from those given are drawn with them; must be a multiple of --evaluate_every. For data "
-        "whose neighbours are of one class, as digits are; of other data hardly any are sure.",
+        "from those given, the surest 70 %, are drawn with them; must be a multiple of "
+        "--evaluate_every. For data whose neighbours are of one class, as digits are; of other "
+        "data none are propagated.",
         low=0,
     )
     optimizer: str = _training("adam", "The optimizer of every phase.", choices=("adam", "sgd"))

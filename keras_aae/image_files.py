@@ -9,7 +9,9 @@ import contextlib
 import math
 import os
 import threading
+from typing import BinaryIO
 from typing import NamedTuple
+from typing import Protocol
 import warnings
 
 import numpy as np
@@ -41,6 +43,13 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # By the number of channels.
 _SIXTEEN_BITS = {("PNG", "I;16"), ("PNG", "I"), ("TIFF", "I;16"), ("TIFF", "I;16B")}
 
 
+class Encoded(Protocol):
+    """An image in one of the formats that is not a file by itself; `str` of it is its name."""
+
+    def open(self) -> BinaryIO:
+        """Its bytes, as those of a file."""
+
+
 class Picture(NamedTuple):
     """What an image file shows.
 
@@ -65,7 +74,7 @@ class Description(NamedTuple):
     has_more: bool
 
 
-def read(path: str | os.PathLike) -> Picture:
+def read(path: str | os.PathLike | Encoded) -> Picture:
     """The first frame of an image file, turned as EXIF says, with transparency laid on white.
 
     Raises:
@@ -86,7 +95,7 @@ def _alone_if_large(opened: Image.Image) -> contextlib.AbstractContextManager:
     return _one_large if math.prod(opened.size) > _LARGE else contextlib.nullcontext()
 
 
-def describe(path: str | os.PathLike, *, whole: bool = False) -> Description:
+def describe(path: str | os.PathLike | Encoded, *, whole: bool = False) -> Description:
     """What `read` would give, by the head of the file where that is enough.
 
     Args:
@@ -114,7 +123,9 @@ def _described_by_head(opened: Image.Image) -> Description:
     return Description((height, width, channels), getattr(opened, "is_animated", False))
 
 
-def read_as(path: str | os.PathLike, shape: tuple[int, ...], invert: bool = False) -> np.ndarray:
+def read_as(
+    path: str | os.PathLike | Encoded, shape: tuple[int, ...], invert: bool = False
+) -> np.ndarray:
     """An image file as a model takes it, scaled to its size: uint8 [1, H, W, C].
 
     Args:
@@ -135,11 +146,11 @@ def read_as(path: str | os.PathLike, shape: tuple[int, ...], invert: bool = Fals
 
 
 @contextlib.contextmanager
-def _opened(path: str | os.PathLike) -> Iterator[Image.Image]:
+def _opened(path: str | os.PathLike | Encoded) -> Iterator[Image.Image]:
     """An image of few enough pixels, whose faults are UserErrors, however they show."""
     try:
         with (
-            reading.open_regular(path) as file,
+            _open(path) as file,
             Image.open(file, formats=_READERS) as opened,
         ):
             count = math.prod(opened.size)
@@ -152,6 +163,10 @@ def _opened(path: str | os.PathLike) -> Iterator[Image.Image]:
         known = not isinstance(error, Image.UnidentifiedImageError)
         why = reading.reason(error) if known else f"expected a {FORMATS}"
         raise errors.UserError(f"{path}: not a readable image ({why})") from error
+
+
+def _open(path: str | os.PathLike | Encoded) -> BinaryIO:
+    return reading.open_regular(path) if isinstance(path, (str, os.PathLike)) else path.open()
 
 
 def _pixels(picture: Image.Image) -> np.ndarray:
@@ -190,7 +205,7 @@ def _is_transparent(picture: Image.Image) -> bool:
     return "transparency" in picture.info or mode in ("LA", "PA", "RGBA", "RGBa")
 
 
-def _deep_pixels(picture: Image.Image, path: str | os.PathLike) -> np.ndarray:
+def _deep_pixels(picture: Image.Image, path: str | os.PathLike | Encoded) -> np.ndarray:
     """Pixels of 12 or 16 bits, scaled to 8: grey, uint8 [H, W, 1].
 
     Raises:

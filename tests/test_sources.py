@@ -20,6 +20,7 @@ import tensorflow_datasets as tfds
 from keras_aae import errors
 from keras_aae.data import rows
 from keras_aae.data import sources
+from keras_aae.data import tfds_source
 
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared" / "tfds"
 
@@ -87,8 +88,10 @@ def test_a_prepared_tfds_colour_data_set(tmp_path):
     assert raw.y_train.dtype == np.int32
     assert raw.x_test.shape == (2, 6, 5, 3)
     assert raw.classes == ("cold", "warm")
-    with pytest.raises(errors.UserError, match=r"colours: takes about 6\.3e-07 GB"):
-        sources.read("colours", str(tmp_path), max_memory=6e-7)
+    on_disk = sources.read("colours", str(tmp_path), max_memory=6e-7)
+    assert isinstance(on_disk.x_train, rows.Rows) and isinstance(on_disk.x_test, rows.Rows)
+    for found, expected in zip(on_disk, raw, strict=True):
+        np.testing.assert_array_equal(found, expected)
     with pytest.raises(errors.UserError, match="expected an image-classification data set"):
         sources.read("numbers", str(tmp_path))
     record = next(tmp_path.rglob("*train.*"))
@@ -97,8 +100,80 @@ def test_a_prepared_tfds_colour_data_set(tmp_path):
         sources.read("colours", str(tmp_path))
 
 
+def write_pictures(path, file_format, images, splits=("train", "test"), shards=None):
+    """A TFDS data set `pictures` of images of any size; the class of each is its place modulo 2."""
+    features = tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
+            "label": tfds.features.ClassLabel(names=["cold", "warm"]),
+        }
+    )
+    examples = [{"image": image, "label": place % 2} for place, image in enumerate(images)]
+    spec = {"image": tf.TensorSpec([None, None, 3], tf.uint8), "label": tf.TensorSpec([], tf.int64)}
+    dataset = tf.data.Dataset.from_generator(lambda: iter(examples), output_signature=spec)
+    tfds.dataset_builders.store_as_tfds_dataset(
+        "pictures",
+        "1.0.0",
+        features=features,
+        split_datasets=dict.fromkeys(splits, dataset),
+        data_dir=path,
+        file_format=file_format,
+        download_config=tfds.download.DownloadConfig(num_shards=shards),
+    )
+    return path
+
+
+def pictures(*sizes):
+    generator = np.random.default_rng(0)
+    return [generator.integers(0, 256, (*size, 3)).astype(np.uint8) for size in sizes]
+
+
+@pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
+@pytest.mark.parametrize("max_memory", [None, 1e-9])
+def test_tfds_images_of_any_size_are_read_record_by_record(
+    tmp_path, capsys, file_format, max_memory
+):
+    images = pictures((4, 5), (4, 5), (4, 5), (8, 10), (4, 5))
+    write_pictures(tmp_path, file_format, images, shards=2)
+    raw = sources.read("pictures", str(tmp_path), max_memory)
+    assert isinstance(raw.x_train, np.ndarray if max_memory is None else rows.Rows)
+    assert raw.x_train.shape == raw.x_test.shape == (5, 4, 5, 3)
+    assert sorted(raw.y_train) == [0, 0, 0, 1, 1]
+    labels = {image.tobytes(): place % 2 for place, image in enumerate(images)}
+    found = [labels.get(image.tobytes()) for image in np.asarray(raw.x_train)]
+    scaled = found.index(None)
+    assert [*found[:scaled], 1, *found[scaled + 1 :]] == raw.y_train.tolist()
+    said = capsys.readouterr().err
+    assert "pictures: scaled 2 images to 5 x 4 pixels (pictures, split train, record " in said
+    with pytest.raises(errors.UserError, match="pictures: has images of 3 sizes"):
+        other = write_pictures(tmp_path / "b", file_format, pictures((4, 5), (8, 10), (8, 5)))
+        sources.read("pictures", str(other))
+    raw = sources.read("pictures", str(other), image_size=6)
+    assert raw.x_train.shape == (3, 6, 6, 3)
+
+
+def test_damaged_records_of_tfds_are_named(tmp_path):
+    write_pictures(tmp_path, "tfrecord", pictures(*[(4, 5)] * 4), splits=["train"])
+    path = next(tmp_path.rglob("*train.*"))
+    whole = path.read_bytes()
+    header = whole.index(b"\x89PNG")
+    path.write_bytes(whole[:header] + b"xxxx" + whole[header + 4 :])
+    with pytest.raises(errors.UserError, match=r"pictures, split train, record 0: not a readable"):
+        sources.read("pictures", str(tmp_path))
+    raw = sources.read("pictures", str(tmp_path), on_bad_image="skip")
+    assert len(raw.x_train) == len(raw.y_train) == 3
+    assert len(raw.x_test) == len(raw.y_test) == 0
+    path.write_bytes(whole[:12] + b"\xff" * 20 + whole[32:])
+    with pytest.raises(errors.UserError, match=r"pictures, split train, record 0: not readable"):
+        sources.read("pictures", str(tmp_path))
+    for content in (whole[:-20], whole[:8] + whole, whole[: len(whole) // 2], b""):
+        path.write_bytes(content)
+        with pytest.raises(errors.UserError, match="pictures, split train: not readable"):
+            sources.read("pictures", str(tmp_path))
+
+
 def test_an_unprepared_data_set_without_network_says_what_would_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "_PROBE", "http://127.0.0.1:9")
+    monkeypatch.setattr(tfds_source, "_PROBE", "http://127.0.0.1:9")
     with pytest.raises(errors.UserError) as caught:
         sources.read("fashion_mnist", str(tmp_path))
     assert not sources.is_at_hand("fashion_mnist", str(tmp_path))
@@ -118,7 +193,7 @@ def test_what_does_not_exist_is_named(name):
 
 @pytest.mark.parametrize("name", ["a" * 300, "no/such/folder"])
 def test_a_data_dir_that_is_not_there_is_named(name, monkeypatch):
-    monkeypatch.setattr(sources, "_PROBE", "http://127.0.0.1:9")
+    monkeypatch.setattr(tfds_source, "_PROBE", "http://127.0.0.1:9")
     with pytest.raises(errors.UserError, match=f"--dataset=mnist: .*{name}"):
         sources.read("mnist", name)
 
@@ -398,7 +473,7 @@ def test_settings_of_folders_are_refused_elsewhere(tmp_path, setting):
     path = npz(tmp_path, x_train=bars(20)[0])
     for name in ("mnist_5k", str(path)):
         with pytest.raises(
-            errors.UserError, match=rf"--{next(iter(setting))}=.* expected a folder"
+            errors.UserError, match=rf"--{next(iter(setting))}=.* expected images of"
         ):
             sources.read(name, str(tmp_path), **setting)
 

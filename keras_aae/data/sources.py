@@ -8,10 +8,8 @@ is a `UserError` that names the file.
 from collections.abc import Sequence
 import os
 import pathlib
-from typing import TYPE_CHECKING
+from typing import Any
 from typing import NamedTuple
-import urllib.error
-import urllib.request
 
 import numpy as np
 
@@ -19,14 +17,10 @@ from keras_aae import errors
 from keras_aae import plain_text
 from keras_aae.data import image_folder
 from keras_aae.data import images as images_lib
-from keras_aae.data import memory
 from keras_aae.data import npz
 from keras_aae.data import rows
+from keras_aae.data import tfds_source
 
-if TYPE_CHECKING:
-    import tensorflow_datasets as tfds
-
-_PROBE = "https://storage.googleapis.com"  # Where TFDS downloads from; any answer means a network.
 _LONGEST_NAME = 255  # Characters of a class's name, as of a folder's.
 
 
@@ -64,9 +58,9 @@ def read(
         name: `mnist_5k`, a path to an .npz file or a folder, or a TFDS name.
         data_dir: Where TFDS data sets are prepared; empty for TFDS's own place.
         max_memory: The GB that it may take in memory; None for half of what this machine grants.
-        image_size: The height and width that the images of a folder are scaled to; None for their
-            most common size.
-        on_bad_image: What to do about images of a folder that can't be read: `fail`, or `skip`.
+        image_size: The height and width that the images of a folder or of TFDS are scaled to; None
+            for their most common size.
+        on_bad_image: What to do about those of them that can't be read: `fail`, or `skip`.
 
     Raises:
         ValueError: `on_bad_image` is neither.
@@ -93,11 +87,15 @@ def _read(
         return _mnist_5k()
     if name.endswith(".npz"):
         return _npz(path, max_memory)
-    return _tfds(name, data_dir, max_memory)
+    return _tfds(name, data_dir, max_memory, image_size, on_bad_image)
+
+
+def _is_of_arrays(name: str) -> bool:
+    return name == "mnist_5k" or name.endswith(".npz")
 
 
 def _is_folder(name: str) -> bool:
-    return name != "mnist_5k" and not name.endswith(".npz") and os.path.isdir(name)
+    return not _is_of_arrays(name) and os.path.isdir(name)
 
 
 def check_classes(names: Sequence[str], where: str) -> None:
@@ -125,36 +123,31 @@ def check(
     Raises:
         ValueError: `on_bad_image` is neither `fail` nor `skip`.
         UserError: there is no such data set, no network to download it, or a setting is for folders
-            alone.
+            and TFDS alone.
     """
     if on_bad_image not in ("fail", "skip"):
         raise ValueError(f"Expected on_bad_image 'fail' or 'skip'. Received: {on_bad_image!r}")
     if _is_folder(name):
         return
+    if not _is_of_arrays(name):
+        if not tfds_source.is_prepared(name, data_dir):
+            tfds_source.check_network(name, data_dir)
+        return
     for setting, value in (("image_size", image_size), ("on_bad_image", on_bad_image)):
         if value not in (None, "fail"):
             raise errors.UserError(
-                f"--{setting}={value}: expected a folder of images. Received: --dataset={name}"
+                f"--{setting}={value}: expected images of a folder or of TFDS. "
+                f"Received: --dataset={name}"
             )
     if name.endswith(".npz") and not os.path.isfile(name):
         fault = "not a regular file" if os.path.exists(name) else "no such file"
         raise errors.UserError(f"--dataset={name}: {fault}")
-    missing = _missing(name, data_dir)
-    if missing:
-        _check_network(missing)
 
 
 def is_at_hand(name: str, data_dir: str = "") -> bool:
     """Whether a data set need not be downloaded; see `read` for names and errors."""
-    return not _missing(name, data_dir)
-
-
-def _missing(name: str, data_dir: str) -> "tfds.core.DatasetBuilder | None":
-    """What TFDS would have to download, or None."""
-    if name == "mnist_5k" or name.endswith(".npz") or _is_folder(name):
-        return None
-    builder = _tfds_builder(name, data_dir)
-    return None if builder.is_prepared() else builder
+    local = _is_of_arrays(name) or _is_folder(name)
+    return local or tfds_source.is_prepared(name, data_dir)
 
 
 def _mnist_5k() -> Raw:
@@ -285,89 +278,8 @@ def _indices(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return np.where(_unknown(y), -1, np.searchsorted(classes, y)).astype(np.int32)
 
 
-def _tfds(name: str, data_dir: str, max_memory: float | None) -> Raw:
+def _tfds(name: str, *arguments: Any) -> Raw:
     """A TFDS image-classification data set, downloaded where it is not prepared yet."""
-    builder = _tfds_builder(name, data_dir)
-    if not builder.is_prepared():
-        _download(builder)
-    info = builder.info
-    if not _has_images_of_classes(info) or "train" not in info.splits:
-        raise errors.UserError(
-            f"--dataset={name}: expected an image-classification data set (image, label)"
-        )
-    splits = [split for split in ("train", "test") if split in info.splits]
-    shape, dtype = info.features["image"].shape, np.dtype(info.features["image"].np_dtype)
-    if None not in shape:
-        count = sum(info.splits[split].num_examples for split in splits)
-        memory.check(f"--dataset={name}", memory.needed((count, *shape), dtype), max_memory)
-    x_train, y_train = _tfds_split(builder, "train")
-    x_test, y_test = _tfds_split(builder, "test") if len(splits) > 1 else (x_train[:0], y_train[:0])
-    return Raw(x_train, y_train, x_test, y_test, tuple(info.features["label"].names))
-
-
-def _has_images_of_classes(info: "tfds.core.DatasetInfo") -> bool:
-    """Whether each example has an image and a class."""
-    import tensorflow_datasets as tfds
-
-    features = info.features
-    return (
-        isinstance(features, tfds.features.FeaturesDict)
-        and {"image", "label"} <= set(features)
-        and isinstance(features["image"], tfds.features.Image)
-        and isinstance(features["label"], tfds.features.ClassLabel)
-    )
-
-
-def _tfds_split(
-    builder: "tfds.core.DatasetBuilder", split: str
-) -> tuple[rows.Examples, np.ndarray]:
-    """The images and labels of a prepared split."""
-    import tensorflow_datasets as tfds
-
-    where = f"{builder.name}, split {split}"
-    try:
-        whole = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1, shuffle_files=False))
-    except Exception as error:  # Whatever the record reader raises on a damaged file.
-        reason = " ".join(str(error).split())[:200]
-        raise errors.UserError(f"{where}: not readable as images of one size ({reason})") from error
-    return _examples(whole["image"], where), whole["label"].astype(np.int32)
-
-
-def _tfds_builder(name: str, data_dir: str) -> "tfds.core.DatasetBuilder":
-    if "/" in name and not name.replace("/", "").replace("_", "").isalnum():
-        raise errors.UserError(f"--dataset={name}: no such folder")
-    import tensorflow_datasets as tfds
-
-    try:
-        return tfds.builder(name, data_dir=data_dir or None)
-    except Exception as error:  # TFDS has no common base class for an unknown or damaged data set.
-        raise errors.UserError(
-            f"--dataset={name}: neither a file, a folder nor a data set that TFDS knows"
-        ) from error
-
-
-def _check_network(builder: "tfds.core.DatasetBuilder") -> None:
-    """Says within seconds that a data set can't be downloaded; TFDS would try for minutes."""
-    try:
-        urllib.request.urlopen(_PROBE, timeout=4).close()
-    except urllib.error.HTTPError:
-        pass  # An answer: the network is there.
-    except (OSError, ValueError) as error:
-        raise errors.UserError(
-            f"--dataset={builder.name}: not prepared in {builder.data_dir} and no network to "
-            "download it. What would work: (1) --data_dir=<a folder where TFDS has prepared it>, "
-            "(2) the same command on a machine with a network, "
-            "(3) data that needs no download: --dataset=mnist_5k, a .npz file or an image folder"
-        ) from error
-
-
-def _download(builder: "tfds.core.DatasetBuilder") -> None:
-    """Downloads and prepares a TFDS data set."""
-    print(f"Downloading {builder.name} to {builder.data_dir}")
-    try:
-        builder.download_and_prepare()
-    except Exception as error:  # Checksums, HTTP and disk errors have no common base class.
-        reason = " ".join(str(error).split())[:200]
-        raise errors.UserError(
-            f"--dataset={builder.name}: the download failed ({reason})"
-        ) from error
+    x_train, y_train, x_test, y_test, classes = tfds_source.read(name, *arguments)
+    x_train, x_test = (_examples(x, f"--dataset={name}") for x in (x_train, x_test))
+    return Raw(x_train, y_train, x_test, y_test, classes)

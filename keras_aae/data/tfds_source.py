@@ -1,0 +1,303 @@
+"""Reads a data set of TensorFlow Datasets (TFDS), downloaded where it is not prepared yet.
+
+Images of one size that fit in memory are read by TFDS. Others are read record by record: of any
+sizes, of TFRecord and ArrayRecord files, and those that don't fit stay there.
+"""
+
+from collections.abc import Sequence
+import io
+import itertools
+import os
+from typing import TYPE_CHECKING
+from typing import NamedTuple
+import urllib.error
+import urllib.request
+
+import numpy as np
+
+from keras_aae import errors
+from keras_aae import reading
+from keras_aae.data import encoded_images
+from keras_aae.data import memory
+from keras_aae.data import rows
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+_PROBE = "https://storage.googleapis.com"  # Where TFDS downloads from; any answer means a network.
+
+# In a TFRecord file stand before each record its length and a checksum of that, behind it one of
+# its own.
+_LENGTH, _BEFORE, _BEHIND = 8, 12, 4
+
+
+def read(
+    name: str,
+    data_dir: str = "",
+    max_memory: float | None = None,
+    image_size: int | None = None,
+    on_bad_image: str = "fail",
+) -> tuple[rows.Examples, np.ndarray, rows.Examples, np.ndarray, tuple[str, ...]]:
+    """A data set of images with one class each.
+
+    Args:
+        name: Of the data set.
+        data_dir: As for `sources.read`.
+        max_memory: As for `sources.read`.
+        image_size: As for `sources.read`.
+        on_bad_image: As for `sources.read`.
+
+    Returns:
+        As `sources.Raw`.
+
+    Raises:
+        UserError: it can't be had, has other features, is damaged, takes more memory than it may,
+            or its images differ in size and none is given.
+    """
+    builder = _builder(name, data_dir)
+    if not builder.is_prepared():
+        _download(builder)
+    info = builder.info
+    if not _has_images_of_classes(info) or "train" not in info.splits:
+        raise errors.UserError(
+            f"--dataset={name}: expected an image-classification data set (image, label)"
+        )
+    splits = [split for split in ("train", "test") if split in info.splits]
+    chosen = image_size is not None or on_bad_image == "skip"
+    if chosen or _has_random_access(info) or not _fits(info, splits, max_memory):
+        found = _by_record(builder, splits, max_memory, image_size, on_bad_image)
+    else:
+        found = [_whole(builder, split) for split in splits]
+    (x_train, y_train), *tests = found
+    x_test, y_test = tests[0] if tests else (rows.take(x_train, slice(0)), y_train[:0])
+    return x_train, y_train, x_test, y_test, tuple(info.features["label"].names)
+
+
+def is_prepared(name: str, data_dir: str = "") -> bool:
+    """Whether a data set need not be downloaded; `read` says which errors there may be."""
+    return _builder(name, data_dir).is_prepared()
+
+
+def check_network(name: str, data_dir: str = "") -> None:
+    """Says within seconds that a data set can't be downloaded; TFDS would try for minutes.
+
+    Raises:
+        UserError: there is no network.
+    """
+    try:
+        urllib.request.urlopen(_PROBE, timeout=4).close()
+    except urllib.error.HTTPError:
+        pass  # An answer: the network is there.
+    except (OSError, ValueError) as error:
+        builder = _builder(name, data_dir)
+        raise errors.UserError(
+            f"--dataset={builder.name}: not prepared in {builder.data_dir} and no network to "
+            "download it. What would work: (1) --data_dir=<a folder where TFDS has prepared it>, "
+            "(2) the same command on a machine with a network, "
+            "(3) data that needs no download: --dataset=mnist_5k, a .npz file or an image folder"
+        ) from error
+
+
+def _builder(name: str, data_dir: str) -> "tfds.core.DatasetBuilder":
+    if "/" in name and not name.replace("/", "").replace("_", "").isalnum():
+        raise errors.UserError(f"--dataset={name}: no such folder")
+    import tensorflow_datasets as tfds
+
+    try:
+        return tfds.builder(name, data_dir=data_dir or None)
+    except Exception as error:  # TFDS has no common base class for an unknown or damaged data set.
+        raise errors.UserError(
+            f"--dataset={name}: neither a file, a folder nor a data set that TFDS knows"
+        ) from error
+
+
+def _download(builder: "tfds.core.DatasetBuilder") -> None:
+    """Downloads and prepares a data set."""
+    print(f"Downloading {builder.name} to {builder.data_dir}")
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # Checksums, HTTP and disk errors have no common base class.
+        raise errors.UserError(
+            f"--dataset={builder.name}: the download failed ({reading.reason(error)})"
+        ) from error
+
+
+def _has_images_of_classes(info: "tfds.core.DatasetInfo") -> bool:
+    """Whether each example has an image and a class."""
+    import tensorflow_datasets as tfds
+
+    features = info.features
+    return (
+        isinstance(features, tfds.features.FeaturesDict)
+        and {"image", "label"} <= set(features)
+        and isinstance(features["image"], tfds.features.Image)
+        and isinstance(features["label"], tfds.features.ClassLabel)
+    )
+
+
+def _has_random_access(info: "tfds.core.DatasetInfo") -> bool:
+    """Whether TFDS reads the files of this format by places alone."""
+    import tensorflow_datasets as tfds
+
+    return info.file_format in tfds.core.file_adapters.FileFormat.with_random_access()
+
+
+def _fits(info: "tfds.core.DatasetInfo", splits: Sequence[str], max_memory: float | None) -> bool:
+    """Whether the images are of one size and may be in memory.
+
+    Raises:
+        UserError: they may not, and are of a kind that `image_files` would read in another way.
+    """
+    image = info.features["image"]
+    if None in image.shape:
+        return False
+    dtype = np.dtype(image.np_dtype)
+    count = sum(info.splits[split].num_examples for split in splits)
+    needed = memory.needed((count, *image.shape), dtype)
+    if dtype != np.uint8 or image.shape[-1] not in (1, 3):
+        memory.check(f"--dataset={info.name}", needed, max_memory)
+    return needed <= memory.allowed(max_memory)
+
+
+def _whole(builder: "tfds.core.DatasetBuilder", split: str) -> tuple[np.ndarray, np.ndarray]:
+    """The images and labels of a split, in the order of its files."""
+    import tensorflow_datasets as tfds
+
+    try:
+        dataset = builder.as_dataset(
+            split=split,
+            batch_size=-1,
+            shuffle_files=False,
+            read_config=tfds.ReadConfig(interleave_cycle_length=1),
+        )
+        whole = tfds.as_numpy(dataset)
+    except Exception as error:  # Whatever the record reader raises on a damaged file.
+        raise _unreadable(f"{builder.name}, split {split}", error) from error
+    return whole["image"], whole["label"].astype(np.int32)
+
+
+def _unreadable(where: str, error: Exception) -> errors.UserError:
+    return errors.UserError(f"{where}: not readable ({reading.reason(error)})")
+
+
+def _by_record(
+    builder: "tfds.core.DatasetBuilder",
+    splits: Sequence[str],
+    max_memory: float | None,
+    image_size: int | None,
+    on_bad_image: str,
+) -> list[tuple[rows.Examples, np.ndarray]]:
+    """The images and labels of each split; in memory where all images fit."""
+    split_records = [_Records(builder, split) for split in splits]
+    images = [[_Image(each, place) for place in range(len(each))] for each in split_records]
+    described = encoded_images.describe(builder.name, list(itertools.chain(*images)), on_bad_image)
+    kept = [[image for image in each if image in described] for each in images]
+    if not kept[0]:
+        raise errors.UserError(f"{split_records[0]}: no image is readable")
+    x = encoded_images.read(builder.name, kept, described, max_memory, image_size)
+    places = [np.array([image.place for image in each], int) for each in kept]
+    return [
+        (each, records.labels[at])
+        for each, records, at in zip(x, split_records, places, strict=True)
+    ]
+
+
+class _Records:
+    """The records of a split, by their place in its files; `str` of it names the split.
+
+    Attributes:
+        labels: The class of each, int32 [N].
+
+    Raises:
+        UserError: a file is damaged.
+    """
+
+    def __init__(self, builder: "tfds.core.DatasetBuilder", split: str):
+        import tensorflow_datasets as tfds
+
+        self._name = f"{builder.name}, split {split}"
+        try:
+            if _has_random_access(builder.info):
+                raw = tfds.decode.DeserializeMethod.RAW_BYTES
+                self._bytes = builder.as_data_source(split, deserialize_method=raw)
+            else:
+                self._bytes = _TFRecords(builder.info.splits[split].filepaths)
+            count, expected = len(self._bytes), builder.info.splits[split].num_examples
+            if count != expected:
+                raise ValueError(f"it has {count} of {expected} records")
+        except Exception as error:  # Readers have no common base class for a damaged file.
+            raise _unreadable(self._name, error) from error
+        labels = [self._feature(place, "label").int64_list.value[0] for place in range(count)]
+        self.labels = np.array(labels, np.int32)
+
+    def __str__(self) -> str:
+        return self._name
+
+    def __len__(self) -> int:
+        return len(self._bytes)
+
+    def image(self, place: int) -> bytes:
+        """An encoded image."""
+        return self._feature(place, "image").bytes_list.value[0]
+
+    def _feature(self, place: int, name: str) -> "tf.train.Feature":
+        import tensorflow as tf
+
+        try:
+            return tf.train.Example.FromString(self._bytes[place]).features.feature[name]
+        except Exception as error:  # As above.
+            raise _unreadable(f"{self}, record {place}", error) from error
+
+
+class _Image(NamedTuple):
+    """An `image_files.Encoded`: that of a record."""
+
+    records: _Records
+    place: int
+
+    def open(self) -> io.BytesIO:
+        """Its bytes, as those of a file."""
+        return io.BytesIO(self.records.image(self.place))
+
+    def __str__(self) -> str:
+        return f"{self.records}, record {self.place}"
+
+
+class _TFRecords:
+    """The records of TFRecord files, by their place in all of them.
+
+    Raises:
+        ValueError: a file ends within a record.
+    """
+
+    def __init__(self, paths: Sequence[os.PathLike]):
+        self._paths = paths
+        spans = [_spans(path) for path in paths]
+        self._spans = np.concatenate(spans)
+        self._files = np.repeat(np.arange(len(paths)), [len(each) for each in spans])
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def __getitem__(self, place: int) -> bytes:
+        start, length = self._spans[place]
+        with reading.open_regular(self._paths[self._files[place]]) as file:
+            file.seek(start)
+            return file.read(length)
+
+
+def _spans(path: os.PathLike) -> np.ndarray:
+    """Where each record of a TFRecord file begins, and how many bytes it has, int64 [N, 2]."""
+    spans = []
+    with reading.open_regular(path) as file:
+        end = os.fstat(file.fileno()).st_size
+        place = 0
+        while place < end:
+            file.seek(place)
+            start, length = place + _BEFORE, int.from_bytes(file.read(_LENGTH), "little")
+            spans.append((start, length))
+            place = start + length + _BEHIND
+    if place != end:
+        raise ValueError(f"{path} ends within a record")
+    return np.array(spans, np.int64).reshape(-1, 2)
