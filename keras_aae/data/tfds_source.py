@@ -16,6 +16,7 @@ import urllib.request
 import numpy as np
 
 from keras_aae import errors
+from keras_aae import image_files
 from keras_aae import reading
 from keras_aae.data import encoded_images
 from keras_aae.data import memory
@@ -191,7 +192,7 @@ def _by_record(
     """The images and labels of each split; in memory where all images fit."""
     split_records = [_Records(builder, split) for split in splits]
     images = [[_Image(each, place) for place in range(len(each))] for each in split_records]
-    described = encoded_images.describe(builder.name, list(itertools.chain(*images)), on_bad_image)
+    described = _described(builder, list(itertools.chain(*images)), on_bad_image)
     kept = [[image for image in each if image in described] for each in images]
     if not kept[0]:
         raise errors.UserError(f"{split_records[0]}: no image is readable")
@@ -201,6 +202,16 @@ def _by_record(
         (each, records.labels[at])
         for each, records, at in zip(x, split_records, places, strict=True)
     ]
+
+
+def _described(
+    builder: "tfds.core.DatasetBuilder", images: Sequence["_Image"], on_bad_image: str
+) -> encoded_images.Described:
+    """What each image holds, which needs no look where TFDS knows it."""
+    shape = builder.info.features["image"].shape
+    if None in shape or on_bad_image == "skip":
+        return encoded_images.describe(builder.name, images, on_bad_image)
+    return dict.fromkeys(images, image_files.Description(shape, has_more=False))
 
 
 class _Records:
