@@ -58,6 +58,7 @@ def browser():
         pytest.skip("no Chromium on the PATH")
     with api.sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
         yield playwright.chromium.launch(executable_path=path, args=arguments)
 
 
@@ -189,6 +190,79 @@ def test_the_page_predicts_what_the_saved_model_predicts(semisup_page, browser):
         assert not shown.faults
         outside = [url for url in shown.requests if not url.startswith((shown.address, "data:"))]
         assert not [url for url in outside if not url.startswith(f"blob:{shown.address}")]
+
+
+@pytest.mark.parametrize(("event", "holds"), [("drop", "dataTransfer"), ("paste", "clipboardData")])
+def test_a_picture_may_be_dropped_or_pasted(semisup_page, browser, event, holds):
+    image = bars(60, seed=1)[0][5]
+    give = """([content, event, holds]) => {
+      const transfer = new DataTransfer();
+      const bytes = Uint8Array.from(atob(content), (each) => each.charCodeAt(0));
+      transfer.items.add(new File([bytes], 'image.png', {type: 'image/png'}));
+      const given = new Event(event, {bubbles: true, cancelable: true});
+      given[holds] = transfer;
+      document.body.dataset.state = 'opening';
+      return document.getElementById('code').dispatchEvent(given);
+    }"""
+    with Shown(browser, semisup_page) as shown:
+        shown.ready()
+        content = base64.b64encode(png(image)).decode()
+        goes_on = shown.page.evaluate(give, [content, event, holds])
+        assert goes_on == (event == "paste")  # What is dropped must not replace the page.
+        shown.ready()
+        np.testing.assert_array_equal(shown.pixels("seen"), image[None])
+        assert not shown.faults
+
+
+def test_the_camera_is_seen_until_something_else_is_shown(semisup_page, browser):
+    with Shown(browser, semisup_page) as shown:
+        shown.ready()
+        before = shown.pixels("seen")
+        button = shown.page.locator("#camera")
+        for end in ("#camera", "#examples button", "#clear"):
+            button.click()
+            shown.page.wait_for_selector("#camera[aria-pressed=true]")
+            shown.page.wait_for_function("document.querySelector('#answer').textContent")
+            shown.page.wait_for_timeout(300)
+            seen = shown.pixels("seen")
+            assert (seen != before).any()
+            shown.page.locator(end).first.click()
+            shown.page.wait_for_selector("#camera[aria-pressed=false]")
+            shown.page.wait_for_timeout(300)
+            shown.ready()
+            before = shown.pixels("seen")
+        assert not before.any()
+        shown.page.evaluate(
+            "void (navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('taken')))"
+        )
+        button.click()
+        shown.page.wait_for_selector("[role=alert]:not(:empty)")
+        assert shown.page.inner_text("[role=alert]") == "The camera can't be used: taken"
+        assert button.is_enabled()
+        assert not shown.faults
+
+
+def test_the_training_examples_of_the_nearest_codes_are_shown(semisup_page, browser):
+    about = json.loads((semisup_page / "model.json").read_text())["training"]
+    codes = np.array(about["codes"])
+    strip = np.asarray(Image.open(semisup_page / "training.png")).reshape(-1, SIDE, SIDE, 1)
+    assert len(strip) == len(codes) == len(about["labels"])
+    assert set(about["labels"]) == {-1, 0, 1, 2}
+    given = about["labels"].index(2)
+    with Shown(browser, semisup_page) as shown:
+        shown.open("image.png", png(strip[given]))
+        shown.ready()
+        order = np.argsort(np.linalg.norm(codes - codes[given], axis=1))[:6]
+        figures = shown.page.locator("#nearest figure")
+        assert figures.count() == 6
+        names = ["?" if about["labels"][i] < 0 else str(about["labels"][i]) for i in order]
+        assert figures.all_inner_texts() == names
+        rgba = shown.page.evaluate(
+            "[...document.querySelectorAll('#nearest canvas')].map((canvas) => "
+            f"[...canvas.getContext('2d').getImageData(0, 0, {SIDE}, {SIDE}).data])"
+        )
+        pictures = np.array(rgba, np.uint8).reshape(6, SIDE, SIDE, 4)[..., :1]
+        np.testing.assert_array_equal(pictures, strip[order])
 
 
 def test_a_drawing_is_scaled_and_centred_unless_asked_not_to(semisup_page, browser):

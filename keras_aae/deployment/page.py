@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import hashlib
 import io
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -33,6 +34,7 @@ _WEB = pathlib.Path(__file__).parent / "web"
 _TEMPLATES = {"index.html": "explorer.html.jinja", "explorer.css": "explorer.css.jinja"}
 _EXAMPLES = 24
 _POINTS = 1500  # Held-out codes on the map.
+_TRAINING, _TRAINING_BYTES = 500, 4_000_000  # Of the training examples that are looked among.
 _SAMPLES = 5000  # Of the prior, for its extent and its contours.
 # Of the runtime's builds only those that take neither threads nor experimental browsers.
 _BUILDS = ("litert_wasm_internal", "litert_wasm_compat_internal")
@@ -107,7 +109,8 @@ def build(
 
     Args:
         model: The trained model, of images.
-        dataset: Its data; the page shows validation examples.
+        dataset: Its data; the page shows validation examples, and of some training examples those
+            that are near.
         results: Its numbers; see docs/RESULTS.md.
         packages: What `runtime` gives.
         folder: Where to write; files of an earlier page are overwritten.
@@ -119,15 +122,18 @@ def build(
         raise errors.UserError(
             f"--run_dir: expected a model of images. Received: examples of {model.example_shape}"
         )
-    about = _describe(model, dataset, results)
-    examples = dataset.validation.spread(_EXAMPLES).array()
+    count = min(_TRAINING, max(1, _TRAINING_BYTES // math.prod(model.example_shape)))
+    training = dataset.train.spread(count)
+    about = _describe(model, dataset, training)
+    pictures = {"examples": dataset.validation.spread(_EXAMPLES), "training": training}
     with files.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with export.temporary(model) as saved_model:
             for name, use in (("encode", signatures.default(model)), ("decode", "decode")):
                 content = conversion.for_browser(saved_model, use)
                 (folder / f"{name}.tflite").write_bytes(content)
-        (folder / "examples.png").write_bytes(_png(np.concatenate(examples, axis=1)))
+        for name, split in pictures.items():
+            (folder / f"{name}.png").write_bytes(_png(np.concatenate(split.array())))
         (folder / "model.json").write_text(json.dumps(about), encoding="utf-8")
         shutil.copy(_WEB / "explorer.js", folder)
         for name, template in _TEMPLATES.items():
@@ -161,7 +167,7 @@ def _png(image: np.ndarray) -> bytes:
 
 
 def _describe(
-    model: autoencoder.Autoencoder, dataset: data.Dataset, results: Mapping
+    model: autoencoder.Autoencoder, dataset: data.Dataset, training: data.Split
 ) -> dict[str, Any]:
     """What the page has to know, as JSON takes it."""
     evaluator = evaluation.Evaluator(model)
@@ -179,8 +185,17 @@ def _describe(
         "style_limit": float(np.abs(samples).max()),
         "classes": list(dataset.classes),
         "examples": min(_EXAMPLES, len(dataset.validation.x)),
+        "training": {
+            "codes": _codes(model, evaluator.predict(training)).round(3).tolist(),
+            "labels": training.y.tolist(),
+        },
         "map": _map(model, evaluator.predict(held_out), held_out.y, samples),
     }
+
+
+def _codes(model: autoencoder.Autoencoder, predictions: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The codes of examples, [N, sum of the sizes of the parts that are encoded]."""
+    return np.concatenate([predictions[part] for part in model.encoder_parts], axis=1)
 
 
 def _choice(evaluator: evaluation.Evaluator, dataset: data.Dataset) -> dict[str, Any] | None:

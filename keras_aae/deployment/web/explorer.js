@@ -3,6 +3,7 @@
 import {Tensor, loadAndCompile, loadLiteRt} from '@litertjs/core';
 
 const MAP_SIDE = 900;  // Pixels of the plane's canvas.
+const SHOWN = 6;  // Of the nearest training examples.
 const RASTER = 8;  // Pixels of a drawing for each of the model's, each way.
 const COLOURS = ['#1f77b4', '#ff7f0e', '#2ca02c', '#d62728', '#9467bd',
                  '#8c564b', '#e377c2', '#7f7f7f', '#bcbd22', '#17becf'];
@@ -99,11 +100,21 @@ class Pad {
     $('clear').addEventListener('click', () => this.clear());
     $('invert').addEventListener('click', () => this.show(this.pixels().map((value) => 255 - value)));
     $('centre').addEventListener('change', () => this.changed());
-    $('picture').addEventListener('change', (event) => this.open(event.target));
+    $('picture').addEventListener('change', (event) => {
+      this.open(event.target.files);
+      event.target.value = '';
+    });
     $('open').addEventListener('click', () => $('picture').click());
+    for (const name of ['dragover', 'drop']) {
+      addEventListener(name, (event) => event.preventDefault());  // A browser would leave the page.
+    }
+    addEventListener('drop', (event) => this.open(event.dataTransfer.files));
+    addEventListener('paste', (event) => this.open(event.clipboardData.files));
+    this.camera = new Camera(this);
   }
 
   clear() {
+    this.camera.stop();
     this.strokes = [];
     this.picture = null;
     this.pen.down = false;
@@ -117,9 +128,8 @@ class Pad {
     this.update();
   }
 
-  async open(input) {
-    const [file] = input.files;
-    input.value = '';
+  // Shows the first of some files.
+  async open([file]) {
     if (!file) return;
     try {
       const picture = await createImageBitmap(file);
@@ -130,7 +140,14 @@ class Pad {
     }
   }
 
+  // Shows what the camera sees, until something else is to be shown.
+  see(pixels) {
+    this.picture = pixels;
+    this.update();
+  }
+
   begin(point) {
+    this.camera.stop();
     this.picture = null;
     this.strokes.push([point]);
     this.update();
@@ -212,6 +229,52 @@ class Pad {
       context.arc(this.pen.x * RASTER, this.pen.y * RASTER, 8, 0, 2 * Math.PI);
       context.stroke();
     }
+  }
+}
+
+// What the camera sees, on the pad ten times a second.
+class Camera {
+  constructor(pad) {
+    this.pad = pad;
+    this.stream = null;
+    this.video = element('video', {muted: true, playsInline: true});
+    this.button = $('camera');
+    this.button.hidden = !navigator.mediaDevices;  // Not on this machine, nor over https.
+    this.button.addEventListener('click', () => (this.stream ? this.stop() : this.start()));
+  }
+
+  async start() {
+    this.button.disabled = true;
+    try {
+      const stream = await navigator.mediaDevices.getUserMedia({video: {facingMode: 'environment'}});
+      this.pad.clear();
+      this.stream = this.video.srcObject = stream;
+      await this.video.play();
+      complain('');
+      this.look();
+    } catch (error) {
+      this.stop();
+      complain(`The camera can't be used: ${error.message}`);
+    }
+    this.button.disabled = false;
+    this.button.setAttribute('aria-pressed', Boolean(this.stream));
+  }
+
+  // Its middle, in the proportions of the model's images.
+  look() {
+    if (!this.stream) return;
+    const {videoWidth, videoHeight} = this.video;
+    const scale = Math.min(videoWidth / width, videoHeight / height);
+    const part = [scale * width, scale * height];
+    const corner = [(videoWidth - part[0]) / 2, (videoHeight - part[1]) / 2];
+    this.pad.see(pixelsOf(scaled(this.video, ...corner, ...part)));
+    setTimeout(() => this.look(), 100);
+  }
+
+  stop() {
+    this.stream?.getTracks().forEach((track) => track.stop());
+    this.stream = this.video.srcObject = null;
+    this.button.setAttribute('aria-pressed', false);
   }
 }
 
@@ -386,11 +449,36 @@ class Plane {
   }
 }
 
+// The training examples whose codes are the nearest to one.
+class Nearest {
+  constructor(strip) {
+    this.strip = strip;
+    this.shown = Array.from({length: Math.min(SHOWN, about.training.codes.length)}, () => {
+      const [canvas, name] = [canvasOf(width, height), element('figcaption', {className: 'soft'})];
+      $('nearest').append(element('figure', {}, [canvas, name]));
+      return {canvas, name};
+    });
+  }
+
+  show(code) {
+    const {codes, labels} = about.training;
+    const distances = codes.map((each) => Math.hypot(...each.map((value, i) => value - code[i])));
+    const order = [...distances.keys()].sort((a, b) => distances[a] - distances[b]);
+    this.shown.forEach(({canvas, name}, place) => {
+      const index = order[place];
+      canvas.getContext('2d').drawImage(example(this.strip, index), 0, 0);
+      name.textContent = about.classes[labels[index]] ?? '?';
+      name.title = about.classes[labels[index]] ?? 'unlabelled';
+    });
+  }
+}
+
 // The page: the pixels that are encoded, the code that is decoded, and all that shows them.
 class Explorer {
-  constructor(encoder, decoder) {
+  constructor(encoder, decoder, nearest) {
     this.encoder = encoder;
     this.decoder = decoder;
+    this.nearest = nearest;
     this.code = {};
     for (const [part, size] of Object.entries(about.parts)) this.code[part] = new Float32Array(size);
     if (about.choice) this.choose(0);
@@ -493,6 +581,7 @@ class Explorer {
     paint($('seen'), pixels, 255);
     const outputs = await this.encoder.run({[about.input]: pixels});
     for (const part of about.encoder_parts) this.code[part] = outputs[part];
+    this.nearest.show(about.encoder_parts.flatMap((part) => [...outputs[part]]));
     if (about.prediction) this.showPrediction([...outputs[about.prediction]]);
   }
 
@@ -540,13 +629,21 @@ function complain(text) {
   document.querySelector('[role="alert"]').textContent = text;
 }
 
+// A picture of examples, one below the other.
+async function strip(path) {
+  const picture = new Image();
+  picture.src = path;
+  await picture.decode();
+  return picture;
+}
+
+const example = (picture, index) => scaled(picture, 0, index * height, width, height);
+
 // The held-out examples, each a button that puts it on the pad.
 async function addExamples(pad) {
-  const strip = new Image();
-  strip.src = 'examples.png';
-  await strip.decode();
+  const examples = await strip('examples.png');
   return Array.from({length: about.examples}, (_, index) => {
-    const canvas = scaled(strip, index * width, 0, width, height);
+    const canvas = example(examples, index);
     const button = element('button', {}, [canvas]);
     button.setAttribute('aria-label', `Example ${index + 1}`);
     button.addEventListener('click', () => pad.show(pixelsOf(canvas)));
@@ -560,7 +657,8 @@ async function main() {
   [height, width, channels] = about.shape;
   await loadLiteRt('litert/wasm/');
   const networks = ['encode.tflite', 'decode.tflite'].map((path) => Network.load(path));
-  const explorer = new Explorer(...await Promise.all(networks));
+  const nearest = new Nearest(await strip('training.png'));
+  const explorer = new Explorer(...await Promise.all(networks), nearest);
   const [first] = await addExamples(explorer.pad);
   first.click();
 }
