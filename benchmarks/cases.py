@@ -17,8 +17,14 @@ CONTESTANTS = {
     "PyTorch loop": ("pytorch", "loop"),
     "Keras loop": ("keras_loop", "loop"),
     "limit of the machine": ("limit", "step"),
+    "ours, half the batch": ("ours", "half_batch"),
+    "ours, twice the batch": ("ours", "twice_the_batch"),
+    "ours, four times the batch": ("ours", "four_times_the_batch"),
+    "ours, images on the disk": ("ours", "on_the_disk"),
     "our networks": ("ours", "networks"),
     "PyTorch networks": ("pytorch", "networks"),
+    "our window": ("parzen", "ours"),
+    "NumPy and SciPy": ("parzen", "scipy"),
 }
 
 
@@ -90,8 +96,20 @@ CASES = {
     "quickstart": Case(
         "quickstart.cfg",
         {"flagfile": "quickstart.cfg"},
-        ("ours",),
+        (
+            "ours",
+            "ours, half the batch",
+            "ours, twice the batch",
+            "ours, four times the batch",
+            "ours, images on the disk",
+        ),
         15,
+    ),
+    "parzen": Case(
+        "Parzen window on 1,000 samples under 13 bandwidths, seen from 3,600 images",
+        {"dataset": "mnist_5k"},
+        ("our window", "NumPy and SciPy"),
+        1,
     ),
     "conv": Case(
         "convolutional encoder and decoder, 300 images, forward and backward",

@@ -21,9 +21,7 @@ def bars(measured: Mapping[str, tables.Times]) -> figure.Figure:
     }
     sizes = [len(each) for each in compared.values()]
     picture = figure.Figure(figsize=(8, 0.4 * sum(sizes) + len(sizes)), layout="constrained")
-    panels = picture.subplots(
-        len(sizes), sharex=True, squeeze=False, gridspec_kw={"height_ratios": sizes}
-    )
+    panels = picture.subplots(len(sizes), squeeze=False, gridspec_kw={"height_ratios": sizes})
     for axes, (name, times) in zip(panels.ravel(), compared.items(), strict=True):
         ratios = tables.within_rounds(times)
         ends = [statistics.median(own) for own in ratios.values()]
