@@ -243,8 +243,10 @@ def test_the_camera_is_seen_until_something_else_is_shown(semisup_page, browser)
 
 
 def test_the_training_examples_of_the_nearest_codes_are_shown(semisup_page, browser):
-    about = json.loads((semisup_page / "model.json").read_text())["training"]
-    codes = np.array(about["codes"])
+    described = json.loads((semisup_page / "model.json").read_text())
+    about = described["training"]
+    assert described["encoder_parts"] == ["class_probabilities", "style"]
+    codes = np.array(about["codes"]) * [3, 3, 3, 1, 1]
     strip = np.asarray(Image.open(semisup_page / "training.png")).reshape(-1, SIDE, SIDE, 1)
     assert len(strip) == len(codes) == len(about["labels"])
     assert set(about["labels"]) == {-1, 0, 1, 2}

@@ -4,6 +4,7 @@ import {Tensor, loadAndCompile, loadLiteRt} from '@litertjs/core';
 
 const MAP_SIDE = 900;  // Pixels of the plane's canvas.
 const SHOWN = 6;  // Of the nearest training examples.
+const CHOICE_WEIGHT = 3;  // Of classes and clusters beside the style, whose values are around 1.
 const RASTER = 8;  // Pixels of a drawing for each of the model's, each way.
 const COLOURS = ['#1f77b4', '#ff7f0e', '#2ca02c', '#d62728', '#9467bd',
                  '#8c564b', '#e377c2', '#7f7f7f', '#bcbd22', '#17becf'];
@@ -462,7 +463,10 @@ class Nearest {
 
   show(code) {
     const {codes, labels} = about.training;
-    const distances = codes.map((each) => Math.hypot(...each.map((value, i) => value - code[i])));
+    const weights = about.encoder_parts.flatMap((part) =>
+      Array(about.parts[part]).fill(part === 'style' ? 1 : CHOICE_WEIGHT));
+    const distances = codes.map((each) =>
+      Math.hypot(...each.map((value, i) => weights[i] * (value - code[i]))));
     const order = [...distances.keys()].sort((a, b) => distances[a] - distances[b]);
     this.shown.forEach(({canvas, name}, place) => {
       const index = order[place];
