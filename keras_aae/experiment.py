@@ -237,15 +237,21 @@ def _evaluate_again(config: config_lib.Config) -> dict:
 def _restored(
     config: config_lib.Config, dataset: data.Dataset, directory: run_directory.RunDirectory
 ) -> tuple[autoencoder.Autoencoder, checkpoints_lib.Checkpoints]:
-    """The model of the last checkpoint, on one device.
+    """The model at the end of its training, on one device.
 
     Raises:
-        UserError: there is none, or none is readable.
+        UserError: there is no readable checkpoint of that.
     """
     model = assembly.build_model(config, dataset)
     checkpoints = checkpoints_lib.Checkpoints(model, directory)
-    if not checkpoints.restore():
-        raise errors.UserError(f"{directory.given}: no checkpoint to evaluate; train first")
+    step = checkpoints.restore()
+    if step != config.steps:
+        done = _previous(directory).get("steps") == config.steps
+        how = "the results that are there stay" if done else "train it to its end first"
+        raise errors.UserError(
+            f"{directory.given}: no readable checkpoint of its last step, {config.steps}; the last "
+            f"one is of step {step}. So it can't be evaluated; {how}"
+        )
     return model, checkpoints
 
 
@@ -333,8 +339,9 @@ def _at_work(
         try:
             yield
         except interrupts.Interrupted:
-            again = f"--mode={config.mode} --run_dir={shlex.quote(str(directory.path))}"
-            print(f"keras_aae: to go on: {config.command()} {again}", file=sys.stderr)
+            again = f"{config.command()} --run_dir={shlex.quote(str(directory.path))}"
+            again = again if config.mode == "train" else "the same command"
+            print(f"keras_aae: to go on: {again}", file=sys.stderr)
             raise
 
 

@@ -151,6 +151,14 @@ def try_lock(path: pathlib.Path) -> BinaryIO | None:
     return file
 
 
+def is_at(file: BinaryIO, path: pathlib.Path) -> bool:
+    """Whether an open file is the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
 def _open_lock(path: pathlib.Path) -> BinaryIO:
     """A file to lock: not what a link leads to, and nothing in it is changed."""
     with writing(path):

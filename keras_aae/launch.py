@@ -87,10 +87,12 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
     chosen: dict[str, Any] = {name: values[name].value for name in names}
     config = config_lib.Config(**chosen)
     usage.check_mode(given, config.mode)
+    if values.smoke and config.mode != "train":
+        raise errors.UserError(f"--smoke: expected --mode=train. Received: {config.mode}")
     if config.mode in usage.ON_A_RUN:
-        if values.smoke:
-            raise errors.UserError(f"--smoke: expected --mode=train. Received: {config.mode}")
         kept = run_directory.RunDirectory(config.run_dir).read_config()
+        changed = [name for name, value in given.items() if value != getattr(kept, name)]
+        usage.check_changes(changed, config.mode)
         config = dataclasses.replace(kept, **given)
     config.check_given(given)
     return _smoke(config) if values.smoke else config

@@ -21,6 +21,11 @@ def open_regular(path: str | os.PathLike) -> io.BufferedReader:
     return open(path, "rb")
 
 
+def mark(found: os.stat_result) -> tuple[int, int, int]:
+    """What of a file is another after somebody wrote to it, or put another in its place."""
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def reason(error: Exception) -> str:
     """What an exception says, on one short line that opens with the fault of the disk, if any.
 

@@ -10,9 +10,12 @@ paired.
 from collections.abc import Iterator
 import contextlib
 import random
+import threading
 import zlib
 
 import numpy as np
+
+_drawing = threading.RLock()
 
 
 def seed_of(seed: int, stream: str) -> int:
@@ -29,18 +32,20 @@ def seed_of(seed: int, stream: str) -> int:
 def initial_weights(seed: int, stream: str) -> Iterator[None]:
     """Draws the initial weights of the Keras layers that are made inside from a stream.
 
-    Keras seeds each initializer from Python's generator, whose state is put back at the end.
+    Keras seeds each initializer from Python's generator, whose state is put back at the end. One
+    thread at a time is inside.
 
     Args:
         seed: The seed of the run, 0 or more.
         stream: The name of the stream.
     """
-    state = random.getstate()
-    random.seed(seed_of(seed, stream))
-    try:
-        yield
-    finally:
-        random.setstate(state)
+    with _drawing:
+        state = random.getstate()
+        random.seed(seed_of(seed, stream))
+        try:
+            yield
+        finally:
+            random.setstate(state)
 
 
 def name_hash(name: str) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
+from typing import NoReturn
 
 from keras_aae import errors
 from keras_aae import models
@@ -14,6 +15,17 @@ ONLY_IN = {  # The modes that use a setting.
     "runs": ("compare", "table", "judge"),
     "version": ("promote",),
     "precision": ("convert",),
+}
+_PLACES = {  # The same for where things are, which a command that is repeated says, too.
+    "run_dir": ("train", *ON_A_RUN, "compare"),
+    "export_dir": ("train", *ON_A_RUN, "promote", "versions"),
+}
+_OF_TRAINING = {  # Settings that a finished run keeps, and the modes that may change them.
+    "export_dir": ("export",),
+    "parzen_samples": ("evaluate",),
+    "strategy": (),
+    "steps_per_execution": (),
+    "on_nan": (),
 }
 _OF_MODELS = frozenset().union(*(each.settings for each in models.VARIANTS.values()))
 
@@ -38,11 +50,23 @@ def unused(model: str) -> frozenset[str]:
 def check_mode(given: Iterable[str], mode: str) -> None:
     """Raises a UserError where a setting is given that a mode doesn't use."""
     for name in given:
-        modes = ONLY_IN.get(name, (mode,))
+        modes = {**ONLY_IN, **_PLACES}.get(name, (mode,))
         if mode not in modes:
-            raise errors.UserError(
-                f"--{name}: --mode={mode} doesn't use it. What does: --mode={', '.join(modes)}"
-            )
+            _refuse(name, mode, modes)
+
+
+def check_changes(changed: Iterable[str], mode: str) -> None:
+    """Raises a UserError where a mode is to change a setting of a finished run that it can't."""
+    for name in changed:
+        modes = _OF_TRAINING.get(name, (mode,))
+        if mode not in modes:
+            _refuse(name, mode, ("train", *modes))
+
+
+def _refuse(name: str, mode: str, modes: Iterable[str]) -> NoReturn:
+    raise errors.UserError(
+        f"--{name}: --mode={mode} doesn't use it. What does: --mode={', '.join(modes)}"
+    )
 
 
 def check_model(given: Mapping[str, Any], model: str) -> None:

@@ -24,6 +24,11 @@ def generator(size=3):
     )
 
 
+def test_clusters_that_stand_for_no_class_are_refused():
+    with pytest.raises(ValueError, match="expected validation examples with labels"):
+        consistency.class_consistency(generator(), reader(), np.full(3, -1), count=6)
+
+
 def reader(mistaken=(), **changes):
     """Reads the brightness of bytes, and takes some values for the next one."""
 

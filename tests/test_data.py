@@ -190,3 +190,9 @@ def test_a_sample_of_a_dataset_is_kept_and_read_back(tmp_path, monkeypatch):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(errors.UserError, match=r"examples.npz: not a readable .npz"):
         data.Dataset.read(path)
+
+
+@pytest.mark.parametrize("count", [-2, -3, -10])
+def test_fewer_labels_than_none_are_refused(bars_npz, count):
+    with pytest.raises(errors.UserError, match=f"--labels={count}: expected -1, all, or 0"):
+        data.load(str(bars_npz), labels=count)

@@ -64,6 +64,8 @@ def test_the_error_of_clusters_is_that_of_their_names(monkeypatch):
     numbers = evaluator.evaluate(split, naming)
     assert numbers["error_rate"] == pytest.approx(2 / 4)
     assert numbers["clusters_in_use"] == 3
+    unnamed = naming._replace(y=np.full(6, data.UNLABELLED))
+    assert "error_rate" not in evaluator.evaluate(split, unnamed)
 
 
 @pytest.mark.parametrize("count", [1, 500, 501])

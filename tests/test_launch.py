@@ -58,6 +58,10 @@ OLD_RUN = ROOT / "tests/golden/run_0.1.0"
         ),
         (["--precision=int8"], "--precision: --mode=train doesn't use it. What does: .*convert"),
         (["--model=vae", "--agreement_weight=1"], "doesn't use it. Those that do: semisup"),
+        (["--mode=table", "--runs=a", "--run_dir=b"], "--run_dir: --mode=table doesn't use it"),
+        (["--mode=promote", "--run_dir=b"], "--run_dir: --mode=promote doesn't use it"),
+        (["--mode=compare", "--runs=a", "--export_dir=b"], "--export_dir: --mode=compare doesn't"),
+        (["--mode=table", "--runs=a", "--smoke"], "--smoke: expected --mode=train. Rec.*table"),
         (["--views=none", "--agreement_weight=1"], "--agreement_weight=1.0: --views=none has no"),
         (["--model=aae", "--labels=100"], "--labels=100: --model=aae learns from none"),
         (["--mode=export", f"--run_dir={OLD_RUN}"], "keras_aae 0.1.0 or older wrote this run"),
@@ -326,6 +330,42 @@ def copied(finished, tmp_path, bars_npz):
     record["settings"]["dataset"] = "bars.npz"
     files.write_record(work / "run/run.json", record)
     return work, ["--dataset=bars.npz", "--run_dir=run", "--name=bars", *LONGER]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("export", "--parzen_samples=7"),
+        ("convert", "--parzen_samples=7"),
+        ("convert", "--export_dir=elsewhere"),
+        ("evaluate", "--export_dir=elsewhere"),
+        ("evaluate", "--strategy=mirrored"),
+        ("evaluate", "--on_nan=rollback"),
+        ("evaluate", "--steps_per_execution=2"),
+    ],
+)
+def test_what_a_mode_would_not_change_of_a_finished_run_is_refused(finished, arguments):
+    mode, flag = arguments
+    name = flag.partition("=")[0]
+    given = (f"--mode={mode}", f"--run_dir={finished}/run")
+    with pytest.raises(keras_aae.UserError, match=f"{name}: --mode={mode} doesn't use it"):
+        config_of(*given, flag)
+    config_of(*given, f"--flagfile={finished}/run/config.cfg")  # Nothing is changed.
+
+
+def test_without_the_checkpoint_of_its_last_step_a_run_is_not_evaluated(copied, monkeypatch):
+    work, _ = copied
+    monkeypatch.chdir(work)
+    before = (work / "run/results.json").read_bytes()
+    last = max(int(path.stem[5:]) for path in work.glob("run/checkpoints/ckpt-*.json"))
+    (work / f"run/checkpoints/ckpt-{last}.index").unlink()
+    evaluate = ("--mode=evaluate", "--run_dir=run")
+    with pytest.raises(keras_aae.UserError, match=f"last step, {last}; .*results that are there"):
+        run_here(*evaluate)
+    assert (work / "run/results.json").read_bytes() == before
+    (work / "run/results.json").unlink()
+    with pytest.raises(keras_aae.UserError, match="train it to its end first"):
+        run_here(*evaluate)
 
 
 def test_a_run_whose_data_changed_is_refused(copied, monkeypatch):

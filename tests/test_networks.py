@@ -1,3 +1,4 @@
+from concurrent import futures
 import math
 
 from conftest import bars
@@ -7,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_aae
+from keras_aae import streams
 from keras_aae.models import aae
 from keras_aae.models import networks
 
@@ -194,3 +196,16 @@ def test_a_frozen_batch_normalisation_keeps_its_statistics():
     np.testing.assert_array_equal(layer.moving_mean, np.zeros(3))
     by_hand = networks.BatchNormalization(scale=False, center=False, epsilon=0.0)
     np.testing.assert_allclose(by_hand(x, training=True), [[-1] * 3, [1] * 3], rtol=1e-5)
+
+
+def test_initial_weights_are_those_of_the_seed_in_several_threads():
+    def weights(seed):
+        with streams.initial_weights(seed, "weights"):
+            made = [keras.layers.Dense(3) for _ in range(4)]
+            for layer in made:
+                layer.build((None, 2))
+        return np.stack([layer.get_weights()[0] for layer in made])
+
+    alone = [weights(seed) for seed in range(8)]
+    with futures.ThreadPoolExecutor(8) as pool:
+        np.testing.assert_array_equal(list(pool.map(weights, range(8))), alone)

@@ -166,6 +166,11 @@ def test_damaged_records_of_tfds_are_named(tmp_path):
     path.write_bytes(whole[:12] + b"\xff" * 20 + whole[32:])
     with pytest.raises(errors.UserError, match=r"pictures, split train, record 0: not readable"):
         sources.read("pictures", str(tmp_path))
+    path.write_bytes(whole)
+    on_disk = sources.read("pictures", str(tmp_path), max_memory=1e-9).x_train
+    os.utime(path, ns=(0, 0))
+    with pytest.raises(errors.UserError, match=r"record 0: not readable .*changed while"):
+        on_disk[:1]
     for content in (whole[:-20], whole[:8] + whole, whole[: len(whole) // 2], b""):
         path.write_bytes(content)
         with pytest.raises(errors.UserError, match="pictures, split train: not readable"):
@@ -342,6 +347,31 @@ def test_an_image_folder(folder):
     assert raw.classes == ("class0", "class1")
     assert raw.files[::5] == ("train/class0/0.png", "train/class1/5.png")
     np.testing.assert_array_equal(raw.x_train[0], bars(8, classes=2)[0][0])
+
+
+def test_images_on_the_disk_that_change_while_they_are_in_use_are_refused(folder):
+    x = sources.read(str(folder), max_memory=1e-9).x_train
+    path = folder / "train/class0/2.png"
+    os.utime(path, ns=(0, 0))
+    Image.new("L", (12, 12)).save(path)
+    with pytest.raises(errors.UserError, match=r"2\.png: changed while it was in use"):
+        x[:]
+
+
+@pytest.mark.parametrize("place", ["train/class0/more", "test/class1"])
+def test_a_folder_that_is_not_readable_is_named(folder, monkeypatch, place):
+    """As one without permissions, which root can read all the same."""
+    (folder / place).mkdir(exist_ok=True)
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith(place):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(errors.UserError, match=rf"{place}: not readable \(Permission denied"):
+        sources.read(str(folder))
 
 
 def test_images_in_no_class_are_unlabelled_and_one_colour_image_makes_all_colour(folder):

@@ -57,7 +57,9 @@ def run(
     model = make(model_name, update_rule=rule)
     model.compile(keras.optimizers.Adam(learning_rate))
     directory = run_directory.RunDirectory(path)
-    path.mkdir(exist_ok=True, parents=True)
+    if not directory.exists():
+        with directory.claim(config, examples or dataset()):
+            pass
     checkpoints = checkpoints_lib.Checkpoints(model, directory)
     loop.train(model, examples or dataset(), config, directory, checkpoints, runtime.Runtime())
     return model, checkpoints.rows
@@ -259,14 +261,47 @@ def test_partial_checkpoints_are_removed(trained):
 
 def test_a_checkpoint_is_on_the_disk_before_its_record_is_there(tmp_path, monkeypatch):
     """The order without which a loss of power leaves a record of what is not there."""
+    run(tmp_path / "run", steps=2)
     calls = []
     monkeypatch.setattr(files, "sync", lambda path: calls.append(path.name.split(".")[-1][:4]))
     write = files.write_record
     monkeypatch.setattr(
         files, "write_record", lambda path, record: (calls.append("record"), write(path, record))
     )
-    run(tmp_path / "run", steps=2)
-    assert calls[:4] == ["data", "inde", "chec", "record"]
+    run(tmp_path / "run", steps=4)
+    start = calls.index("data")
+    assert calls[start : start + 4] == ["data", "inde", "chec", "record"]
+
+
+def test_a_checkpoint_of_another_run_is_not_gone_on_from(tmp_path, capsys):
+    """A run that is removed while it is at work writes into the one that takes its place."""
+    run(tmp_path / "old", steps=4)
+    run(tmp_path / "new", steps=2)
+    for file in tmp_path.glob("old/checkpoints/ckpt-4.*"):
+        shutil.copy(file, tmp_path / "new/checkpoints")
+    run(tmp_path / "new", steps=6)
+    said = capsys.readouterr()
+    assert "ckpt-4: a checkpoint of another run; trying the one before" in said.err
+    assert "Going on from step 2" in said.out
+
+
+def test_a_run_whose_directory_is_replaced_ends(tmp_path, monkeypatch):
+    config = config_lib.Config(steps=6, evaluate_every=2, batch_size=12, labelled_batch_size=6)
+    directory = run_directory.RunDirectory(tmp_path / "run")
+    model = make("semisup")
+    model.compile(keras.optimizers.Adam(1e-2))
+    with directory.claim(config, dataset()):
+        checkpoints = checkpoints_lib.Checkpoints(model, directory)
+        checkpoints.save()
+        shutil.rmtree(tmp_path / "run")
+        for _ in range(2):
+            with pytest.raises(errors.UserError, match="run: the directory was removed or repl"):
+                checkpoints.save()
+            with pytest.raises(errors.UserError, match="run: the directory was removed or repl"):
+                directory.write_results({})
+            with run_directory.RunDirectory(tmp_path / "run").claim(config, dataset()):
+                pass
+    assert not list(tmp_path.glob("run/checkpoints/*"))
 
 
 def test_a_disk_that_became_read_only_is_told(tmp_path):

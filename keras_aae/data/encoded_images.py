@@ -18,6 +18,7 @@ from keras_aae import errors
 from keras_aae import image_files
 from keras_aae import plain_text
 from keras_aae import progress
+from keras_aae import reading
 from keras_aae.data import memory
 from keras_aae.data import rows
 
@@ -153,17 +154,30 @@ def _common_shape(
 
 
 def _rows(images: Sequence[Image], shape: tuple[int, int, int]) -> rows.Rows:
-    """The images, which are decoded as they are wanted."""
+    """The images, which are decoded as they are wanted and must be the same ones then."""
+    marks = np.array([_mark(image) for image in images], np.int64)
 
     def read_at(places: np.ndarray) -> np.ndarray:
         pixels = np.empty((len(places), *shape), np.uint8)
         wanted = [images[place] for place in places]
         found = _in_threads(lambda image: image_files.read_as(image, shape), wanted)
-        for each, decoded in zip(pixels, found, strict=True):
+        for each, place, decoded in zip(pixels, places, found, strict=True):
+            if _mark(images[place]) != tuple(marks[place]):
+                raise errors.UserError(f"{images[place]}: changed while it was in use")
             each[...] = decoded[0]
         return pixels
 
     return rows.Rows(read_at, np.arange(len(images)), shape, np.dtype(np.uint8))
+
+
+def _mark(image: Image) -> tuple[int, int, int]:
+    """What is another once the file of an image has changed; records look after theirs."""
+    if not isinstance(image, pathlib.Path):
+        return 0, 0, 0
+    try:
+        return reading.mark(os.stat(image))
+    except OSError as error:
+        raise errors.UserError(f"{image}: not readable ({reading.reason(error)})") from error
 
 
 def _in_threads(function: Callable[[Image], _T], images: Sequence[Image]) -> Iterator[_T]:

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from typing import NoReturn
 
 import numpy as np
 
@@ -104,13 +105,22 @@ def _loose_files(path: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _files_below(path: pathlib.Path) -> list[pathlib.Path]:
-    """The files at any depth. A link to a folder is not followed and counts as a file."""
-    return [
-        file
-        for file in sorted(path.rglob("*"))
-        if (file.is_symlink() or not file.is_dir())
-        and not any(_is_hidden(part) for part in file.relative_to(path).parts)
-    ]
+    """The files at any depth. A link to a folder is not followed and counts as a file.
+
+    Raises:
+        OSError: a folder can't be read.
+    """
+
+    def refuse(error: OSError) -> NoReturn:
+        raise error
+
+    found = []
+    for folder, folders, files in os.walk(path, onerror=refuse):
+        here = pathlib.Path(folder)
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        links = [name for name in folders if (here / name).is_symlink()]
+        found += [here / name for name in (*links, *files) if not _is_hidden(name)]
+    return sorted(found)
 
 
 def _is_hidden(name: str) -> bool:

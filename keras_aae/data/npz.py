@@ -163,6 +163,7 @@ def _rows(archive: zipfile.ZipFile, name: str, member: _Member) -> rows.Rows:
     path = archive.filename or archive.fp.name
     count, *example = member.shape
     size = math.prod(example)
+    mark = reading.mark(os.fstat(file.fileno()))
 
     def read(places: np.ndarray) -> np.ndarray:
         images = np.empty((len(places), size), np.uint8)
@@ -173,6 +174,8 @@ def _rows(archive: zipfile.ZipFile, name: str, member: _Member) -> rows.Rows:
                 raise errors.UserError(f"{path}: not readable ({reading.reason(error)})") from error
             if got != size:
                 raise errors.UserError(f"{path}: became shorter while it was read")
+        if reading.mark(os.fstat(file.fileno())) != mark:
+            raise errors.UserError(f"{path}: changed while it was in use")
         return images
 
     return rows.Rows(read, np.arange(count), tuple(example), member.dtype)

@@ -237,6 +237,8 @@ def _labelled(
     known = y != UNLABELLED
     if count == -1:
         return known
+    if count < -1:
+        raise errors.UserError(f"--labels={count}: expected -1, all, or 0 and more")
     if count and not classes:
         raise errors.UserError(f"--labels={count}: the data set has no labels")
     if count and count % len(classes):

@@ -284,6 +284,7 @@ class _TFRecords:
 
     def __init__(self, paths: Sequence[os.PathLike]):
         self._paths = paths
+        self._marks = [reading.mark(os.stat(path)) for path in paths]
         spans = [_spans(path) for path in paths]
         self._spans = np.concatenate(spans)
         self._files = np.repeat(np.arange(len(paths)), [len(each) for each in spans])
@@ -293,7 +294,10 @@ class _TFRecords:
 
     def __getitem__(self, place: int) -> bytes:
         start, length = self._spans[place]
-        with reading.open_regular(self._paths[self._files[place]]) as file:
+        path, mark = self._paths[self._files[place]], self._marks[self._files[place]]
+        with reading.open_regular(path) as file:
+            if reading.mark(os.fstat(file.fileno())) != mark:
+                raise ValueError(f"{path} changed while it was in use")
             file.seek(start)
             return file.read(length)
 

@@ -36,10 +36,12 @@ def class_consistency(
         cluster.
 
     Raises:
-        ValueError: the model has no class or cluster to choose, or the judge predicts no classes,
-            or those of other examples.
+        ValueError: the model has no class or cluster to choose, no cluster stands for a class, or
+            the judge predicts no classes, or those of other examples.
     """
     size = _chosen(model, judge).size
+    if names is not None and (names < 0).all():
+        raise ValueError("expected validation examples with labels, which say what clusters are")
     chosen = np.arange(count) % size
     wanted = chosen if names is None else names[chosen]
     read = np.empty(count, int)

@@ -87,8 +87,8 @@ class Evaluator:
             [0, 1]). Without labels, and for a model that predicts nothing, that alone. For a model
             that predicts classes `error_rate`, the share in [0, 1] of the labelled examples that it
             gets wrong. For a model that predicts clusters `error_rate`, where each cluster stands
-            for the class that most of its examples in `naming` have; and what `clustering_scores`
-            gives.
+            for the class that most of its examples in `naming` have, unless none of those has a
+            label; and what `clustering_scores` gives.
         """
         predictions = self.predict(split)
         numbers = {"reconstruction_mse": float(predictions["squared_error"].mean())}
@@ -101,6 +101,8 @@ class Evaluator:
             names = (
                 self._names(predictions, split) if naming is None else self.cluster_names(naming)
             )
+            if (names < 0).all():  # No label says what a cluster stands for.
+                return numbers
             guesses = names[guesses]
         return {**numbers, "error_rate": float(np.mean(guesses != labels))}
 

@@ -41,7 +41,9 @@ class Checkpoints:
         self.rows: list[dict[str, Any]] = []
         self.running: list[float] = []
         self._model = model
+        self._directory = directory
         self._folder = directory.checkpoints
+        self._run = directory.id
         self._checkpoint = tf.train.Checkpoint(
             model=model, optimizers=tf.train.Checkpoint(**model.optimizers)
         )
@@ -75,9 +77,10 @@ class Checkpoints:
 
         Raises:
             NotFiniteError: a weight, or an optimizer's, is not finite.
-            UserError: it can't be written.
+            UserError: it can't be written, or the run's directory is another one now.
         """
         self.check_finite()
+        self._directory.check_held()
         step = int(self._model.step.numpy())
         with files.writing(self._folder, tf.errors.OpError):
             # The record first: what goes then is no checkpoint any more.
@@ -88,6 +91,7 @@ class Checkpoints:
             for path in (*parts, self._folder):
                 files.sync(path)
             record = {
+                "run": self._run,
                 "step": step,
                 "seconds": self.seconds,
                 "rows": self.rows,
@@ -133,7 +137,7 @@ class Checkpoints:
         """Restores a checkpoint.
 
         Raises:
-            UserError: it is damaged, or of another model.
+            UserError: it is damaged, or of another run or model.
         """
         path = self._folder / f"ckpt-{step}"
         record = files.read_record(self._record(step))
@@ -145,6 +149,8 @@ class Checkpoints:
             ) from error
         if not record or found != record["files"]:
             raise errors.UserError(f"{path}: damaged checkpoint; its checksums are others")
+        if record.get("run", self._run) != self._run:  # Early runs of 0.4 didn't keep it.
+            raise errors.UserError(f"{path}: a checkpoint of another run")
         try:
             self._checkpoint.read(str(path)).assert_existing_objects_matched().expect_partial()
         except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:

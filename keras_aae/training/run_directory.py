@@ -17,6 +17,7 @@ import itertools
 import os
 import pathlib
 from typing import Any
+from typing import BinaryIO
 import uuid
 
 from keras_aae import config as config_lib
@@ -28,6 +29,7 @@ from keras_aae import version
 
 SUMMARY = "summary.json"  # Of a study, whose runs are directories within its own.
 _PARTS = ("", "checkpoints", "edge", "figures")  # Folders that it writes to.
+_LOCK = ".lock"
 _FLAGFILE = "config.cfg"  # For people; a run before 0.3 has it and no record.
 _VERSION = "# keras_aae "  # Opens that file since 0.2, before the version that wrote it.
 
@@ -53,6 +55,7 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.events = self.path / "tensorboard"
         self.figures = self.path / "figures"
+        self._lock: BinaryIO | None = None  # While this process holds it.
         self._run = self.path / "run.json"
         self._results = self.path / "results.json"
         self._rollbacks = self.path / "rollbacks.json"
@@ -195,13 +198,27 @@ class RunDirectory:
         """Within, no other process has the directory; makes it where it is new."""
         with files.writing(self.path):
             files.make_folder(self.path, exist_ok=True)
-        lock = files.try_lock(self.path / ".lock")
-        if not lock:
+        self._lock = files.try_lock(self.path / _LOCK)
+        if not self._lock:
             raise errors.UserError(f"{self.given}: another process is at work there")
-        with lock:
-            for part in _PARTS:
-                files.remove_unfinished(self.path / part)
-            yield
+        try:
+            with self._lock:
+                for part in _PARTS:
+                    files.remove_unfinished(self.path / part)
+                yield
+        finally:
+            self._lock = None
+
+    def check_held(self) -> None:
+        """Checks that what this process holds is still what the path leads to.
+
+        Raises:
+            UserError: the directory was removed, and perhaps another run began there.
+        """
+        if self._lock and not files.is_at(self._lock, self.path / _LOCK):
+            raise errors.UserError(
+                f"{self.given}: the directory was removed or replaced while the run was at work"
+            )
 
     def check_same(self, config: config_lib.Config, dataset: data.Dataset) -> None:
         """Checks that the run, which this process doesn't hold, has these settings and this data.
@@ -294,7 +311,8 @@ class RunDirectory:
         files.write(self.path / name, content)
 
     def write_results(self, results: Mapping) -> None:
-        """Writes `results.json`; raises as `write`."""
+        """Writes `results.json`; raises as `write` and `check_held`."""
+        self.check_held()
         files.write_record(self._results, results)
 
     def read_results(self) -> dict | None:
