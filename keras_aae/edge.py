@@ -13,6 +13,7 @@ import sys
 
 import numpy as np
 
+from keras_aae import console
 from keras_aae import errors
 from keras_aae import image_files
 from keras_aae import reading
@@ -68,4 +69,5 @@ def _class_names(path: pathlib.Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with console.printing():
+        sys.exit(main())

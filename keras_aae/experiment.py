@@ -67,7 +67,7 @@ def run(config: config_lib.Config) -> dict:
 
 
 def _compare(config: config_lib.Config) -> dict:
-    page = comparison.render(config.runs.split(","))
+    page = comparison.render(run_directory.listed(config.runs))
     directory = _directory(config, "comparison")
     directory.write("comparison.html", page)
     print(f"comparison {directory.path / 'comparison.html'}")
@@ -75,7 +75,8 @@ def _compare(config: config_lib.Config) -> dict:
 
 
 def _table(config: config_lib.Config) -> dict:
-    groups = [group for path in config.runs.split(",") for group in tables.read(path)]
+    paths = run_directory.listed(config.runs)
+    groups = [group for path in paths for group in tables.read(path)]
     print(tables.markdown(tables.rows(groups)), end="")
     return {}
 

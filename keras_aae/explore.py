@@ -22,6 +22,7 @@ import time
 from typing import Any
 import webbrowser
 
+from keras_aae import console
 from keras_aae import errors
 from keras_aae import interrupts
 from keras_aae.training import run_directory
@@ -208,7 +209,7 @@ def _show(given: argparse.Namespace) -> None:
 def run() -> None:
     """The command; a signal ends it by an exception, so that it leaves no temporary folder."""
     try:
-        with interrupts.raised():
+        with console.printing(), interrupts.raised():
             status = main()
     except interrupts.Interrupted as error:
         status = error.status

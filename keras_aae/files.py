@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import secrets
+import stat
 from typing import Any
 from typing import BinaryIO
 
@@ -48,11 +49,23 @@ def replacing(target: pathlib.Path) -> Iterator[pathlib.Path]:
         make_folder(target.parent, exist_ok=True)
         try:
             yield unfinished
+            _keep_permissions(target, unfinished)
             sync(unfinished)
             os.replace(unfinished, target)
             sync(target.parent)
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+def _keep_permissions(target: pathlib.Path, unfinished: pathlib.Path) -> None:
+    """Gives a file the permissions of the one that it replaces, and its owner where that may be."""
+    try:
+        before = target.stat()
+    except FileNotFoundError:
+        return
+    with contextlib.suppress(PermissionError):
+        os.chown(unfinished, before.st_uid, before.st_gid)
+    unfinished.chmod(stat.S_IMODE(before.st_mode))
 
 
 def make_folder(path: pathlib.Path, *, exist_ok: bool = False) -> None:

@@ -7,15 +7,12 @@
 A later flag wins over an earlier one. A flagfile is found by its bare name among those that ship.
 """
 
-from collections.abc import Iterator
-import contextlib
 import dataclasses
-import errno
 import os
 import pathlib
-import signal
 import sys
 import textwrap
+import time
 from typing import Any
 from typing import NoReturn
 
@@ -24,6 +21,7 @@ from absl import flags
 from absl import logging
 
 from keras_aae import config as config_lib
+from keras_aae import console
 from keras_aae import errors
 from keras_aae import fields
 from keras_aae import flagfiles
@@ -41,6 +39,7 @@ _DEFINE: dict[type, Any] = {
     float: flags.DEFINE_float,
 }
 _FIELDS = dataclasses.fields(config_lib.Config)
+_YEARS = range(1980, 2108)  # That a ZIP file can say.
 _SMOKE = (
     "Only try whether everything works: 20 steps, and mnist_5k in place of a data set that would "
     "have to be downloaded."
@@ -137,10 +136,21 @@ def _check_directory(config: config_lib.Config) -> None:
             run_directory.RunDirectory(pathlib.Path(config.run_dir, name)).check(each)
 
 
+def _check_clock() -> None:
+    """Raises a UserError where models and arrays, which are ZIP files, can't be dated."""
+    year = time.localtime().tm_year
+    if year not in _YEARS:
+        raise errors.UserError(
+            f"the clock says that it is {year}; what a run keeps can be dated from {_YEARS[0]} to "
+            f"{_YEARS[-1]}. Set the clock first"
+        )
+
+
 def main(config: config_lib.Config) -> int:
     """Runs the experiment; returns the exit status."""
     # TensorFlow logs through absl, and app.run turns INFO on.
     logging.set_verbosity(logging.WARNING)
+    _check_clock()
     _check_directory(config)
     cluster.find(config)
     with errors.importing_tensorflow():
@@ -155,27 +165,7 @@ def main(config: config_lib.Config) -> int:
     return 0
 
 
-@contextlib.contextmanager
-def _printing() -> Iterator[None]:
-    """Ends the program, without a traceback, where what it prints can't be written."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:  # Nobody reads it, as after `| head`.
-        status = 128 + signal.SIGPIPE
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        print(f"keras_aae: the output can't be written: {error.strerror}", file=sys.stderr)
-        status = 2
-    else:
-        return
-    # What is left of it has to go somewhere.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(status)
-
-
-@_printing()
+@console.printing()
 def run() -> None:
     """The `keras-aae` command."""
     asked = set(sys.argv[1:])

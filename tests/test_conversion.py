@@ -133,6 +133,21 @@ def test_what_cannot_be_made_says_why_and_the_rest_is_made(tmp_path, monkeypatch
     assert f"{rows['decode', 'float32']['bytes']:,}" in lines[2]
 
 
+def test_what_can_be_made_but_not_run_says_why_and_the_rest_is_made(tmp_path, monkeypatch):
+    check = conversion._check
+
+    def fail(converted, *rest):
+        if converted.use == "encode":
+            raise errors.UserError("encode-float32.tflite: can't be run")
+        return check(converted, *rest)
+
+    monkeypatch.setattr(conversion, "_check", fail)
+    _, rows = convert("aae", tmp_path, ["float32"])
+    assert rows["encode", "float32"]["fault"] == "encode-float32.tflite: can't be run"
+    assert rows["decode", "float32"]["bytes"] > 0
+    assert [path.stem for path in tmp_path.rglob("*.tflite")] == ["decode-float32"]
+
+
 def test_a_name_of_two_lines_is_not_written_to_the_names_of_the_classes(tmp_path):
     split = data.Split(*bars(6))
     named = data.Dataset(split, split, split, ("low", "mid\ndle", "high"))

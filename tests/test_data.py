@@ -196,3 +196,27 @@ def test_a_sample_of_a_dataset_is_kept_and_read_back(tmp_path, monkeypatch):
 def test_fewer_labels_than_none_are_refused(bars_npz, count):
     with pytest.raises(errors.UserError, match=f"--labels={count}: expected -1, all, or 0"):
         data.load(str(bars_npz), labels=count)
+
+
+def test_one_example_of_each_class_at_least_is_trained_on(tmp_path, capsys):
+    y = np.array([0] * 20 + [1] * 20 + [2])
+    x = np.zeros((41, 2), np.float32)
+    np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=x[:1], y_test=np.array([3]))
+    dataset = data.load(str(tmp_path / "x.npz"), validation=0.9)
+    np.testing.assert_array_equal(np.bincount(dataset.train.y), [2, 2, 1])
+    assert capsys.readouterr().err == "no training example has the class 3\n"
+
+
+@pytest.mark.parametrize("limit", [0, -1, np.nan])
+def test_a_limit_of_memory_that_is_none_is_refused(bars_npz, limit):
+    for name in ("mnist_5k", str(bars_npz)):
+        with pytest.raises(errors.UserError, match=r"--max_memory=.*: expected more than 0"):
+            data.load(name, max_memory=limit)
+    with pytest.raises(errors.UserError, match=r"--dataset=mnist_5k: takes about 0.00392 GB"):
+        data.load("mnist_5k", max_memory=0.001)
+
+
+def test_a_place_of_tfds_is_refused_for_other_data(bars_npz):
+    for name in ("mnist_5k", str(bars_npz)):
+        with pytest.raises(errors.UserError, match=r"--data_dir=there: .* no data set of TFDS"):
+            data.load(name, data_dir="there")

@@ -90,6 +90,16 @@ def test_the_probe_reads_the_class_from_a_style_that_depends_on_it(monkeypatch):
         errors = evaluator.style_probe(split, split)
         assert low <= errors["linear"] <= high
         assert low <= errors["mlp"] <= high
+    fitting = data.Split(images[labels < 2], labels[labels < 2])
+    probed = []
+
+    def predict(each):
+        probed.append(each)
+        return {"style": np.zeros((len(each.x), 2))}
+
+    monkeypatch.setattr(evaluator, "predict", predict)
+    evaluator.style_probe(fitting, split)
+    assert set(probed[1].y) == {0, 1}  # The third class can't be told from what is not there.
     unlabelled = data.Split(images, np.full(300, -1))
     assert evaluator.style_probe(split, unlabelled) is None
 

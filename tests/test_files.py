@@ -1,6 +1,7 @@
 """What the disk holds after a kill, a loss of power, a full disk and a flipped bit."""
 
 import os
+import stat
 
 from conftest import mounted
 import hypothesis
@@ -152,3 +153,18 @@ def test_whatever_a_record_becomes_it_is_told_or_reads_as_before(tmp_path_factor
         assert files.read_record(path) == RECORD
     except errors.UserError as error:
         assert str(error).startswith(f"{path}: damaged")
+
+
+def test_a_file_keeps_its_permissions_when_it_is_replaced(tmp_path):
+    path = tmp_path / "models.config"
+    files.write(path, "old")
+    path.chmod(0o664)
+    before = os.umask(0o077)
+    try:
+        files.write(path, "new")
+        files.write(tmp_path / "other", "new")
+    finally:
+        os.umask(before)
+    assert path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o664
+    assert stat.S_IMODE((tmp_path / "other").stat().st_mode) == 0o600

@@ -32,6 +32,7 @@ from keras_aae import data as data_lib
 from keras_aae import experiment
 from keras_aae import files
 from keras_aae import flagfiles
+from keras_aae import launch as launcher
 from keras_aae.data import sources
 from keras_aae.reporting import comparison
 
@@ -226,6 +227,13 @@ def test_output_that_nobody_reads_ends_it_without_a_word(finished, tmp_path):
         )
     assert done.returncode == 128 + signal.SIGPIPE
     assert "Error" not in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("year", [1970, 1979, 2108])
+def test_a_clock_that_models_cannot_be_dated_by_is_refused_at_once(monkeypatch, year):
+    monkeypatch.setattr(time, "localtime", lambda *_: time.struct_time((year, *[1] * 8)))
+    with pytest.raises(keras_aae.UserError, match=f"the clock says that it is {year}; .* 1980 to"):
+        launcher.main(config_of("--dataset=mnist_5k"))
 
 
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")

@@ -192,3 +192,11 @@ def test_a_run_that_was_killed_at_its_very_start_goes_on(tmp_path, monkeypatch):
         with directory.claim(config_lib.Config(), dataset()):
             assert directory.read_config() == config_lib.Config()
             assert (directory.path / "config.cfg").exists()
+
+
+def test_listed_directories_may_have_commas_in_their_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("rate=1,seed=0", "rate=1,seed=1", "a"):
+        (tmp_path / name).mkdir()
+    names = ["rate=1,seed=0", "a", "rate=1,seed=1", "gone", "b"]
+    assert run_directory.listed(",".join(names)) == names

@@ -130,15 +130,24 @@ def test_what_one_run_lacks_is_not_averaged_over_the_others():
 
 def test_the_validation_error_decides_a_sweep():
     groups = tables.groups(summary("rate=1", "rate=2"))
-    assert study_page.best(groups).name == "digits rate=1"
+    assert study_page.best(groups) == ("validation.error_rate", groups[0])
     for run in groups[0].results:
-        run["validation"] = {"error_rate": 0.9}
-    assert study_page.best(groups).name == "digits rate=2"
+        run["validation"] = {"error_rate": 0.9, "reconstruction_mse": 0.1}
+    assert study_page.best(groups) == ("validation.error_rate", groups[1])
+    for run in groups[1].results:
+        run["validation"] = {"reconstruction_mse": 0.2}
+    assert study_page.best(groups) is None
+    for run in groups[0].results:
+        del run["validation"]["error_rate"]
+    assert study_page.best(groups) == ("validation.reconstruction_mse", groups[0])
 
 
 def test_a_page_names_the_best_links_the_reports_and_escapes():
+    page = study_page.render(summary("rate=1", "<b>"), 6)
+    assert "Least validation error rate: <b>digits rate=1</b>" in page
+    assert "6 of 6 runs" in page
     page = study_page.render(summary("rate=1", "<b>"), 8)
-    assert "Least validation error: <b>digits rate=1</b>" in page
+    assert "Least" not in page  # Groups of other seeds would be compared.
     assert 'href="rate%3D1-0/report.html"' in page
     assert "6 of 8 runs" in page
     assert "digits &lt;b&gt;" in page

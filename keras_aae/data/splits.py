@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 import io
 import pathlib
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -197,6 +198,7 @@ def split(raw: sources.Raw, *, labels: int = -1, validation: float = 0.1, seed: 
     everything = Split(raw.x_train, raw.y_train)
     held_out = _held_out(raw.y_train, validation, _generator(seed, "validation split"))
     train = everything.take(~held_out)
+    _say_empty(train.y, raw.classes)
     if not held_out.any() or held_out.all():
         raise errors.UserError(
             f"--dataset: {len(held_out)} training examples are too few to hold out "
@@ -212,6 +214,14 @@ def split(raw: sources.Raw, *, labels: int = -1, validation: float = 0.1, seed: 
     )
 
 
+def _say_empty(y: np.ndarray, classes: Sequence[str]) -> None:
+    """Says on stderr which classes no training example has, if any has a label."""
+    there = np.unique(y[y != UNLABELLED])
+    empty = [name for index, name in enumerate(classes) if index not in there]
+    if empty and there.size:
+        print(f"no training example has the class {', '.join(empty)}", file=sys.stderr)
+
+
 def _origins(raw: sources.Raw) -> np.ndarray:
     """What each training example is called, [N]: its file, or else its place."""
     return np.array(raw.files, object) if raw.files else np.arange(len(raw.y_train))
@@ -222,11 +232,15 @@ def _generator(seed: int, stream: str) -> np.random.Generator:
 
 
 def _held_out(y: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
-    """A mask of the examples to hold out: the same share of every class and of the unlabelled."""
+    """A mask of the examples to hold out: the same share of every class and of the unlabelled.
+
+    One of each class at least stays to train on.
+    """
     mask = np.zeros(len(y), bool)
     for label in np.unique(y):
         members = generator.permutation(np.flatnonzero(y == label))
-        mask[members[: round(share * len(members))]] = True
+        most = len(members) - (label != UNLABELLED)
+        mask[members[: min(round(share * len(members)), most)]] = True
     return mask
 
 

@@ -16,6 +16,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_aae import data
+from keras_aae import errors
+from keras_aae import files
+from keras_aae import reading
 from keras_aae.data import sources
 from keras_aae.deployment import export
 from keras_aae.deployment import litert
@@ -96,18 +99,21 @@ def _one(
 ) -> dict:
     """Makes and checks one file; see `convert`."""
     row: dict[str, Any] = {"use": use.name, "precision": precision}
+    path = directory.path / f"edge/{use.name}-{precision}.tflite"
     try:
         content = _convert(saved_model, use.name, precision, use.calibration)
     except Exception as error:  # The converter raises what its passes happen to raise.
-        return {**row, "fault": " ".join(str(error).split())[:200]}
-    name = f"edge/{use.name}-{precision}.tflite"
-    directory.write(name, content)
-    converted = litert.Model(directory.path / name)
-    row |= {"file": str(directory.path / name), "bytes": len(content)}
-    row |= _check(converted, use.compared, use.expected)
-    if use.name == "classify":
-        row["error_rate"] = _error_rate(converted, held_out)
-    return row
+        return {**row, "fault": reading.reason(error)}
+    files.write(path, content)
+    try:
+        converted = litert.Model(path)
+        checked: dict[str, Any] = _check(converted, use.compared, use.expected)
+        if use.name == "classify":
+            checked["error_rate"] = _error_rate(converted, held_out)
+    except errors.UserError as error:  # What can be made is not always what can be run.
+        path.unlink()
+        return {**row, "fault": reading.reason(error)}
+    return {**row, "file": str(path), "bytes": len(content), **checked}
 
 
 def for_browser(saved_model: pathlib.Path, use: str) -> bytes:

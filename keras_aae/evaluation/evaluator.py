@@ -181,16 +181,16 @@ class Evaluator:
         Args:
             fitting: Held-out examples to fit the classifiers on, evenly spaced ones, 10,000 at the
                 most; unlabelled ones are left out.
-            testing: The same, to measure them on.
+            testing: The same, to measure them on; classes that `fitting` lacks are left out.
 
         Returns:
             The error rates, in [0, 1], of a `linear` classifier (logistic regression) and an `mlp`
             (100 hidden units) on standardised styles: the higher, the less the style depends on the
             class. None where a split has labels of fewer than two classes. Not from the paper.
         """
-        known = [
-            split.take(split.y != data.UNLABELLED).spread(_SAMPLED) for split in (fitting, testing)
-        ]
+        fitting = fitting.take(fitting.y != data.UNLABELLED)
+        testing = testing.take(np.isin(testing.y, fitting.y))
+        known = [split.spread(_SAMPLED) for split in (fitting, testing)]
         if any(len(np.unique(split.y)) < 2 for split in known):
             return None
         (x_fit, y_fit), (x_test, y_test) = (

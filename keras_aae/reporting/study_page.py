@@ -27,15 +27,21 @@ def render(summary: Mapping[str, Any], planned: int) -> str:
         planned=planned,
         groups=groups,
         table={name: [found.get(name) for found in numbers.values()] for name in names},
-        best=best(groups) if len(groups) > 1 else None,
+        best=best(groups) if len(groups) > 1 and len(summary["runs"]) == planned else None,
         curves=figures.png(figures.bands({group.name: _curves(group) for group in groups})),
     )
 
 
-def best(groups: list[tables.Group]) -> tables.Group:
-    """The group with the least mean validation error, or reconstruction error without one."""
-    name = next(name for name in _DECIDES if all(name in group.numbers() for group in groups))
-    return min(groups, key=lambda group: group.numbers()[name].mean)
+def best(groups: list[tables.Group]) -> tuple[str, tables.Group] | None:
+    """The validation number that decides and the group with its least mean.
+
+    It is the error rate, or the reconstruction error where no group has one. None where some have.
+    """
+    numbers = [group.numbers() for group in groups]
+    name = next(name for name in _DECIDES if any(name in each for each in numbers))
+    if not all(name in each for each in numbers):
+        return None
+    return name, min(groups, key=lambda group: group.numbers()[name].mean)
 
 
 def _curves(group: tables.Group) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -34,6 +34,20 @@ _FLAGFILE = "config.cfg"  # For people; a run before 0.3 has it and no record.
 _VERSION = "# keras_aae "  # Opens that file since 0.2, before the version that wrote it.
 
 
+def listed(text: str) -> list[str]:
+    """The directories in a list with commas between them.
+
+    A directory's name may have commas, as those of a study's runs have: as many parts are joined as
+    name something that is there.
+    """
+    found, parts = [], text.split(",")
+    while parts:
+        joined = [",".join(parts[:count]) for count in range(len(parts), 0, -1)]
+        found.append(next((path for path in joined if os.path.exists(path)), parts[0]))
+        parts = parts[found[-1].count(",") + 1 :]
+    return found
+
+
 class RunDirectory:
     """A run's directory.
 
