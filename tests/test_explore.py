@@ -216,22 +216,25 @@ def test_a_picture_may_be_dropped_or_pasted(semisup_page, browser, event, holds)
 
 def test_the_camera_is_seen_until_something_else_is_shown(semisup_page, browser):
     with Shown(browser, semisup_page) as shown:
-        shown.ready()
-        before = shown.pixels("seen")
-        button = shown.page.locator("#camera")
+        button, example = (
+            shown.page.locator("#camera"),
+            shown.page.locator("#examples button").first,
+        )
         for end in ("#camera", "#examples button", "#clear"):
+            example.click()
+            shown.ready()
+            before = shown.pixels("seen")
             button.click()
             shown.page.wait_for_selector("#camera[aria-pressed=true]")
-            shown.page.wait_for_function("document.querySelector('#answer').textContent")
             shown.page.wait_for_timeout(300)
-            seen = shown.pixels("seen")
-            assert (seen != before).any()
+            assert (shown.pixels("seen") != before).any()
             shown.page.locator(end).first.click()
             shown.page.wait_for_selector("#camera[aria-pressed=false]")
             shown.page.wait_for_timeout(300)
             shown.ready()
-            before = shown.pixels("seen")
-        assert not before.any()
+            same = (shown.pixels("seen") == before).all()
+            assert same == (end == "#examples button")
+        assert not shown.pixels("seen").any()
         shown.page.evaluate(
             "void (navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('taken')))"
         )
