@@ -340,8 +340,8 @@ def _at_work(
         try:
             yield
         except interrupts.Interrupted:
-            again = f"{config.command()} --run_dir={shlex.quote(str(directory.path))}"
-            again = again if config.mode == "train" else "the same command"
+            place = f"--mode=train --run_dir={shlex.quote(str(directory.path))}"
+            again = f"{config.command()} {place}" if config.mode == "train" else "the same command"
             print(f"keras_aae: to go on: {again}", file=sys.stderr)
             raise
 

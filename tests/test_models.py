@@ -150,14 +150,14 @@ def test_inference_takes_any_batch_size_and_keeps_its_shapes(name, count):
     model = make(name)
     images = bars(max(count, 1))[0][:count]
     code = model.encode(images)
-    with pytest.raises(ValueError, match=rf"Expected {model.encoder_parts[-1]} of shape \[B, "):
-        model.decode(code | {model.encoder_parts[-1]: tf.zeros([count, 1000])})
     assert {part: tuple(code[part].shape) for part in model.encoder_parts} == {
         part: (count, model.parts[part]) for part in model.encoder_parts
     }
     labels = tf.zeros([count], tf.int32)
     output = model.decode(code | model.label_code(labels)).numpy()
     assert output.shape == (count, *SHAPE)
+    with pytest.raises(ValueError, match=r"Expected style of shape \[B, "):
+        model.decode(code | model.label_code(labels) | {"style": tf.zeros([count, 1000])})
     assert ((output >= 0) & (output <= 1)).all()
     np.testing.assert_array_equal(output, model(images, labels))
 

@@ -114,7 +114,9 @@ def _files_below(path: pathlib.Path) -> list[pathlib.Path]:
     def refuse(error: OSError) -> NoReturn:
         raise error
 
-    found = []
+    found: list[pathlib.Path] = []
+    if not path.is_dir():
+        return found
     for folder, folders, files in os.walk(path, onerror=refuse):
         here = pathlib.Path(folder)
         folders[:] = [name for name in folders if not _is_hidden(name)]
