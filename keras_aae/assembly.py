@@ -10,6 +10,7 @@ from keras_aae import config as config_lib
 from keras_aae import data
 from keras_aae import errors
 from keras_aae import models
+from keras_aae.data import raw_data
 from keras_aae.data import sources
 from keras_aae.data import splits
 from keras_aae.models import autoencoder
@@ -46,7 +47,7 @@ def load_data(config: config_lib.Config) -> data.Dataset:
     return dataset
 
 
-def _few(raw: sources.Raw, validation: float) -> int:
+def _few(raw: raw_data.Raw, validation: float) -> int:
     """The default number of labels: 10 of each class, or what the smallest has left to train on."""
     counts = np.bincount(raw.y_train[raw.y_train >= 0], minlength=len(raw.classes))
     left = counts - np.round(validation * counts)

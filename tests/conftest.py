@@ -99,14 +99,15 @@ def command(*arguments):
     return [sys.executable, "-m", "keras_aae.launch", *(str(argument) for argument in arguments)]
 
 
-def launch(*arguments, cwd, **kwargs):
+def launch(*arguments, cwd, stdout=subprocess.PIPE, **kwargs):
     """Runs the command to its end; returns the finished process with its output."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         command(*arguments),
         cwd=cwd,
         env=environment,
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         timeout=300,
         **kwargs,
@@ -154,7 +155,7 @@ def damaged(draw, whole):
 
 
 def assert_checked(raw):
-    """Whether a data set is what `sources.Raw` promises."""
+    """Whether a data set is what `raw_data.Raw` promises."""
     for x, y in ((raw.x_train, raw.y_train), (raw.x_test, raw.y_test)):
         assert (x.dtype, x.ndim) in ((np.uint8, 4), (np.float32, 2))
         assert x.shape[1:] == raw.x_train.shape[1:]

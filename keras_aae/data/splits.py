@@ -20,6 +20,7 @@ from keras_aae import files
 from keras_aae import progress
 from keras_aae import streams
 from keras_aae.data import npz
+from keras_aae.data import raw_data
 from keras_aae.data import rows
 from keras_aae.data import sources
 
@@ -187,7 +188,9 @@ def load(
     return split(raw, labels=labels, validation=validation, seed=seed)
 
 
-def split(raw: sources.Raw, *, labels: int = -1, validation: float = 0.1, seed: int = 0) -> Dataset:
+def split(
+    raw: raw_data.Raw, *, labels: int = -1, validation: float = 0.1, seed: int = 0
+) -> Dataset:
     """Splits a data set; as `load`."""
     if not 0 < validation < 1:
         raise errors.UserError(
@@ -222,7 +225,7 @@ def _say_empty(y: np.ndarray, classes: Sequence[str]) -> None:
         print(f"no training example has the class {', '.join(empty)}", file=sys.stderr)
 
 
-def _origins(raw: sources.Raw) -> np.ndarray:
+def _origins(raw: raw_data.Raw) -> np.ndarray:
     """What each training example is called, [N]: its file, or else its place."""
     return np.array(raw.files, object) if raw.files else np.arange(len(raw.y_train))
 

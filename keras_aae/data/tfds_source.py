@@ -20,6 +20,7 @@ from keras_aae import image_files
 from keras_aae import reading
 from keras_aae.data import encoded_images
 from keras_aae.data import memory
+from keras_aae.data import raw_data
 from keras_aae.data import rows
 
 if TYPE_CHECKING:
@@ -33,24 +34,13 @@ _PROBE = "https://storage.googleapis.com"  # Where TFDS downloads from; any answ
 _LENGTH, _BEFORE, _BEHIND = 8, 12, 4
 
 
-def read(
-    name: str,
-    data_dir: str = "",
-    max_memory: float | None = None,
-    image_size: int | None = None,
-    on_bad_image: str = "fail",
-) -> tuple[rows.Examples, np.ndarray, rows.Examples, np.ndarray, tuple[str, ...]]:
-    """A data set of images with one class each.
+def read(name: str, data_dir: str, wanted: encoded_images.Wanted) -> raw_data.Raw:
+    """Reads a data set of images with one class each.
 
     Args:
         name: Of the data set.
-        data_dir: As for `sources.read`.
-        max_memory: As for `sources.read`.
-        image_size: As for `sources.read`.
-        on_bad_image: As for `sources.read`.
-
-    Returns:
-        As `sources.Raw`.
+        data_dir: Where it is prepared, or is to be; empty for TFDS's own place.
+        wanted: How its images are to be read.
 
     Raises:
         UserError: it can't be had, has other features, is damaged, takes more memory than it may,
@@ -65,14 +55,14 @@ def read(
             f"--dataset={name}: expected an image-classification data set (image, label)"
         )
     splits = [split for split in ("train", "test") if split in info.splits]
-    chosen = image_size is not None or on_bad_image == "skip"
-    if chosen or _has_random_access(info) or not _fits(info, splits, max_memory):
-        found = _by_record(builder, splits, max_memory, image_size, on_bad_image)
+    chosen = wanted.image_size is not None or wanted.on_bad_image == "skip"
+    if chosen or _has_random_access(info) or not _fits(info, splits, wanted.max_memory):
+        found = _by_record(builder, splits, wanted)
     else:
         found = [_whole(builder, split) for split in splits]
     (x_train, y_train), *tests = found
     x_test, y_test = tests[0] if tests else (rows.take(x_train, slice(0)), y_train[:0])
-    return x_train, y_train, x_test, y_test, tuple(info.features["label"].names)
+    return raw_data.Raw(x_train, y_train, x_test, y_test, tuple(info.features["label"].names))
 
 
 def is_prepared(name: str, data_dir: str = "") -> bool:
@@ -80,18 +70,20 @@ def is_prepared(name: str, data_dir: str = "") -> bool:
     return _builder(name, data_dir).is_prepared()
 
 
-def check_network(name: str, data_dir: str = "") -> None:
-    """Says within seconds that a data set can't be downloaded; TFDS would try for minutes.
+def check(name: str, data_dir: str = "") -> None:
+    """Says within seconds that a data set can't be had; TFDS would try for minutes.
 
     Raises:
-        UserError: there is no network.
+        UserError: there is no such data set, or it is not prepared and there is no network.
     """
+    builder = _builder(name, data_dir)
+    if builder.is_prepared():
+        return
     try:
         urllib.request.urlopen(_PROBE, timeout=4).close()
     except urllib.error.HTTPError:
         pass  # An answer: the network is there.
     except (OSError, ValueError) as error:
-        builder = _builder(name, data_dir)
         raise errors.UserError(
             f"--dataset={builder.name}: not prepared in {builder.data_dir} and no network to "
             "download it. What would work: (1) --data_dir=<a folder where TFDS has prepared it>, "
@@ -183,20 +175,16 @@ def _unreadable(where: str, error: Exception) -> errors.UserError:
 
 
 def _by_record(
-    builder: "tfds.core.DatasetBuilder",
-    splits: Sequence[str],
-    max_memory: float | None,
-    image_size: int | None,
-    on_bad_image: str,
+    builder: "tfds.core.DatasetBuilder", splits: Sequence[str], wanted: encoded_images.Wanted
 ) -> list[tuple[rows.Examples, np.ndarray]]:
     """The images and labels of each split; in memory where all images fit."""
     split_records = [_Records(builder, split) for split in splits]
     images = [[_Image(each, place) for place in range(len(each))] for each in split_records]
-    described = _described(builder, list(itertools.chain(*images)), on_bad_image)
+    described = _described(builder, list(itertools.chain(*images)), wanted)
     kept = [[image for image in each if image in described] for each in images]
     if not kept[0]:
         raise errors.UserError(f"{split_records[0]}: no image is readable")
-    x = encoded_images.read(builder.name, kept, described, max_memory, image_size)
+    x = encoded_images.read(builder.name, kept, described, wanted)
     places = [np.array([image.place for image in each], int) for each in kept]
     return [
         (each, records.labels[at])
@@ -205,12 +193,14 @@ def _by_record(
 
 
 def _described(
-    builder: "tfds.core.DatasetBuilder", images: Sequence["_Image"], on_bad_image: str
+    builder: "tfds.core.DatasetBuilder",
+    images: Sequence["_Image"],
+    wanted: encoded_images.Wanted,
 ) -> encoded_images.Described:
     """What each image holds, which needs no look where TFDS knows it."""
     shape = builder.info.features["image"].shape
-    if None in shape or on_bad_image == "skip":
-        return encoded_images.describe(builder.name, images, on_bad_image)
+    if None in shape or wanted.on_bad_image == "skip":
+        return encoded_images.describe(builder.name, images, wanted)
     return dict.fromkeys(images, image_files.Description(shape, has_more=False))
 
 
