@@ -1,14 +1,13 @@
 """A loop as tutorials write it: Keras models, a compiled step, three gradient tapes."""
 
 from collections.abc import Callable
-import itertools
-import time
 
 import keras
 import tensorflow as tf
 
 from benchmarks import cases
 from benchmarks import examples
+from benchmarks import timing
 
 
 def _dense(inputs: int, outputs: int) -> keras.Model:
@@ -51,10 +50,4 @@ def loop(case: cases.Case) -> Callable[[int], float]:
     dataset = tf.data.Dataset.from_tensor_slices(images).shuffle(len(images)).repeat()
     batches = iter(dataset.batch(batch, drop_remainder=True).prefetch(2))
 
-    def seconds(steps: int) -> float:
-        start = time.perf_counter()
-        for each in itertools.islice(batches, steps):
-            step(each)
-        return time.perf_counter() - start
-
-    return seconds
+    return timing.repeated(lambda: step(next(batches)))

@@ -4,7 +4,6 @@ from collections.abc import Callable
 import dataclasses
 import pathlib
 import tempfile
-import time
 
 from absl import flags
 import numpy as np
@@ -12,6 +11,7 @@ import tensorflow as tf
 
 from benchmarks import cases
 from benchmarks import examples
+from benchmarks import timing
 from keras_aae import assembly
 from keras_aae import config as config_lib
 from keras_aae import data
@@ -76,14 +76,7 @@ def _step(config: config_lib.Config) -> Callable[[int], float]:
     # What `fit` calls for each step; that it begins takes as long as ten steps, once a run.
     batches = iter(loop.minibatches(dataset, config))
     step = model.make_train_function()
-
-    def seconds(steps: int) -> float:
-        start = time.perf_counter()
-        for _ in range(steps):
-            step(batches)
-        return time.perf_counter() - start
-
-    return seconds
+    return timing.repeated(lambda: step(batches))
 
 
 def networks(case: cases.Case) -> Callable[[int], float]:
@@ -104,10 +97,4 @@ def networks(case: cases.Case) -> Callable[[int], float]:
             loss = tf.reduce_mean(loss)
         return tape.gradient(loss, [variable.value for variable in variables])
 
-    def seconds(steps: int) -> float:
-        start = time.perf_counter()
-        for _ in range(steps):
-            gradients()[-1].numpy()
-        return time.perf_counter() - start
-
-    return seconds
+    return timing.repeated(lambda: gradients()[-1].numpy())

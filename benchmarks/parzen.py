@@ -1,13 +1,13 @@
 """The Parzen window: the log-density of images under Gaussians on samples, for each bandwidth."""
 
 from collections.abc import Callable
-import time
 
 import numpy as np
 from scipy import special
 
 from benchmarks import cases
 from benchmarks import examples
+from benchmarks import timing
 from keras_aae.evaluation import likelihood
 
 _SAMPLES = 1000
@@ -22,7 +22,7 @@ def ours(case: cases.Case) -> Callable[[int], float]:
         window.add(samples)
         window.log_density()
 
-    return _timed(density)
+    return timing.repeated(density)
 
 
 def scipy(case: cases.Case) -> Callable[[int], float]:
@@ -36,19 +36,9 @@ def scipy(case: cases.Case) -> Callable[[int], float]:
         for bandwidth in likelihood.BANDWIDTHS:
             special.logsumexp(-0.5 * squares / bandwidth**2, axis=1)
 
-    return _timed(density)
+    return timing.repeated(density)
 
 
 def _images(case: cases.Case) -> np.ndarray:
     images = examples.images(case)
     return images.reshape(len(images), -1)
-
-
-def _timed(call: Callable[[], None]) -> Callable[[int], float]:
-    def seconds(steps: int) -> float:
-        start = time.perf_counter()
-        for _ in range(steps):
-            call()
-        return time.perf_counter() - start
-
-    return seconds

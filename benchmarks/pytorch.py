@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from collections.abc import Sequence
 import itertools
-import time
 
 import torch
 from torch import nn
@@ -11,6 +10,7 @@ from torch.nn import functional
 
 from benchmarks import cases
 from benchmarks import examples
+from benchmarks import timing
 
 
 def dense(inputs: int, outputs: int) -> nn.Sequential:
@@ -127,13 +127,7 @@ def timed(
     """A function that takes so many steps, on one batch after the other, and gives the seconds."""
     endless = itertools.cycle(arguments)
 
-    def seconds(steps: int) -> float:
-        start = time.perf_counter()
-        for each in itertools.islice(endless, steps):
-            step(*each)
-        return time.perf_counter() - start
-
-    return seconds
+    return timing.repeated(lambda: step(*next(endless)))
 
 
 def _real(logits: torch.Tensor) -> torch.Tensor:

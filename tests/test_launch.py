@@ -216,15 +216,8 @@ def test_output_that_nobody_reads_ends_it_without_a_word(finished, tmp_path):
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as output:
-        done = subprocess.run(
-            command("--mode=versions", f"--export_dir={finished / 'saved_models'}"),
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=output,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=300,
-        )
+        arguments = ("--mode=versions", f"--export_dir={finished / 'saved_models'}")
+        done = launch(*arguments, cwd=tmp_path, stdout=output)
     assert done.returncode == 128 + signal.SIGPIPE
     assert "Error" not in done.stderr and "Traceback" not in done.stderr
 
@@ -240,15 +233,7 @@ def test_a_clock_that_models_cannot_be_dated_by_is_refused_at_once(monkeypatch, 
 @pytest.mark.parametrize("flag", ["--help", "--version"])
 def test_output_that_finds_no_room_is_said_in_one_line(tmp_path, flag):
     with open("/dev/full", "w") as output:
-        done = subprocess.run(
-            command(flag),
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=output,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=300,
-        )
+        done = launch(flag, cwd=tmp_path, stdout=output)
     assert done.returncode == 2
     assert done.stderr == "keras_aae: the output can't be written: No space left on device\n"
 

@@ -339,7 +339,8 @@ class RunDirectory:
         return files.read_record(self._results)
 
     def write_summary(self, summary: Mapping) -> None:
-        """Writes the summary of a study, of which this is the directory; raises as `write`."""
+        """Writes the summary of a study, of which this is the directory; as `write_results`."""
+        self.check_held()
         files.write_record(self.path / SUMMARY, summary)
 
     def write_rollbacks(self, rollbacks: list[dict]) -> None:

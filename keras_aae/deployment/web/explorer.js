@@ -269,10 +269,11 @@ class Camera {
     const part = [scale * width, scale * height];
     const corner = [(videoWidth - part[0]) / 2, (videoHeight - part[1]) / 2];
     this.pad.see(pixelsOf(scaled(this.video, ...corner, ...part)));
-    setTimeout(() => this.look(), 100);
+    this.timer = setTimeout(() => this.look(), 100);
   }
 
   stop() {
+    clearTimeout(this.timer);
     this.stream?.getTracks().forEach((track) => track.stop());
     this.stream = this.video.srcObject = null;
     this.button.setAttribute('aria-pressed', false);
