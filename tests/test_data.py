@@ -11,7 +11,7 @@ from keras_aae.data import splits
 
 def test_the_split_is_balanced_disjoint_and_drawn_from_the_seed(bars_npz):
     first, again, other = (
-        data.load(str(bars_npz), labels=9, validation=0.2, seed=seed) for seed in (0, 0, 1)
+        data.load(bars_npz, labels=9, validation=0.2, seed=seed) for seed in (0, 0, 1)
     )
     assert np.bincount(first.validation.y).tolist() == [10, 10, 10]
     assert len(first.train.x) == 120

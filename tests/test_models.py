@@ -1,5 +1,6 @@
 """What must hold for every registered model: found here once, over the whole map."""
 
+import math
 import random
 
 from conftest import bars
@@ -307,6 +308,25 @@ def test_classification_learns_and_classify_predicts():
     answer = model.classify(images)
     assert np.mean(answer["class"].numpy() == labels) > 0.9
     np.testing.assert_allclose(answer["class_probabilities"].numpy().sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("reconstruction_weight", math.nan, "weight of reconstruction=nan"),
+        ("adversarial_weight", -1, "weight of discrimination=-1"),
+        ("sliced_weight", math.nan, "weight of sliced_wasserstein=nan"),
+        ("classification_weight", math.inf, "weight of classification=inf"),
+        ("agreement_weight", -0.5, "weight of agreement=-0.5"),
+        ("discriminator_noise", -0.1, "discriminator_noise=-0.1"),
+        ("input_noise", math.nan, "input_noise=nan"),
+        ("head_distance", -6, "head_distance=-6"),
+        ("class_names", ("one", "two"), "Expected 3 class_names"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(name, value, message):
+    with pytest.raises(ValueError, match=message):
+        models.get("dimreduce")(SHAPE, num_classes=3, **{name: value})
 
 
 @pytest.mark.parametrize("seeds_", [np.array([0.1, 0.9]), np.array([True, False])])

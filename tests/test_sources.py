@@ -498,6 +498,11 @@ def test_what_to_do_about_a_bad_image_is_one_of_two(folder):
         sources.read(str(folder), on_bad_image="ignore")
 
 
+def test_an_image_size_below_one_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"image_size of at least 1. Received: 0"):
+        sources.read(str(tmp_path), image_size=0)
+
+
 @pytest.mark.parametrize("setting", [{"image_size": 8}, {"on_bad_image": "skip"}])
 def test_settings_of_folders_are_refused_elsewhere(tmp_path, setting):
     path = npz(tmp_path, x_train=bars(20)[0])

@@ -43,7 +43,7 @@ def read(
         on_bad_image: What to do about those of them that can't be read: `fail`, or `skip`.
 
     Raises:
-        ValueError: `on_bad_image` is neither.
+        ValueError: `on_bad_image` is neither, or `image_size` below 1.
         UserError: there is no such data set, it is damaged or takes more memory than it may, or the
             name of a class can't stand on a line of text.
     """
@@ -97,12 +97,14 @@ def check(
         on_bad_image: As for `read`.
 
     Raises:
-        ValueError: `on_bad_image` is neither `fail` nor `skip`.
+        ValueError: `on_bad_image` is neither `fail` nor `skip`, or `image_size` below 1.
         UserError: there is no such data set, no network to download it, or a setting is for folders
             and TFDS alone.
     """
     if on_bad_image not in ("fail", "skip"):
         raise ValueError(f"Expected on_bad_image 'fail' or 'skip'. Received: {on_bad_image!r}")
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"Expected image_size of at least 1. Received: {image_size}")
     if _is_folder(name):
         return
     if not _is_of_arrays(name):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import io
+import os
 import pathlib
 import sys
 from typing import NamedTuple
@@ -157,9 +158,9 @@ def _are_labels(y: np.ndarray, count: int, classes: int) -> bool:
 
 
 def load(
-    name: str,
+    name: str | os.PathLike,
     *,
-    data_dir: str = "",
+    data_dir: str | os.PathLike = "",
     labels: int = -1,
     validation: float = 0.1,
     seed: int = 0,
@@ -181,10 +182,11 @@ def load(
         on_bad_image: See there.
 
     Raises:
+        ValueError: `on_bad_image` or `image_size` is none of those.
         UserError: the data is missing or damaged, takes more memory than it may, or has too few
             labels or examples.
     """
-    raw = sources.read(name, data_dir, max_memory, image_size, on_bad_image)
+    raw = sources.read(os.fspath(name), os.fspath(data_dir), max_memory, image_size, on_bad_image)
     return split(raw, labels=labels, validation=validation, seed=seed)
 
 

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_aae import streams
+from keras_aae.models import checks
 from keras_aae.models import defaults
 from keras_aae.models import latents
 from keras_aae.models import losses
@@ -30,6 +31,9 @@ class Adversary:
         noise: Standard deviation of the noise on the discriminator's input.
         weight: Weight of both losses.
         sliced_weight: Weight of the sliced Wasserstein distance beside them; with 0 there is none.
+
+    Raises:
+        ValueError: the noise or a weight is negative, infinite or NaN.
 
     Attributes:
         discriminator: From [B, size + context_size] to logits [B, 1].
@@ -56,6 +60,7 @@ class Adversary:
         )
         if sliced_weight:
             self.phases += (SlicedWasserstein(latent, sliced_weight),)
+        checks.not_negative(discriminator_noise=noise)
         self._context = context
         self._noise = noise
 

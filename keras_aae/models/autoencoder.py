@@ -17,6 +17,7 @@ from tensorflow_probability import distributions as tfd
 from keras_aae import streams
 from keras_aae.data import augmentation
 from keras_aae.models import batches
+from keras_aae.models import checks
 from keras_aae.models import defaults
 from keras_aae.models import labels as labels_lib
 from keras_aae.models import latents as latents_lib
@@ -106,6 +107,7 @@ class Autoencoder(trainer.Trainer):
             )
         if not 0 <= average < 1:
             raise ValueError(f"Expected 0 <= average < 1. Received: average={average}")
+        checks.not_negative(input_noise=input_noise)
         self.example_shape = _checked_shape(input_shape)
         self.observation = observation or observation_lib.of_shape(self.example_shape)
         self.latents = tuple(latents)
@@ -114,6 +116,10 @@ class Autoencoder(trainer.Trainer):
         self.views = views
         self.input_noise = input_noise
         self.class_names = tuple(class_names)
+        if self.num_classes and len(self.class_names) not in (0, self.num_classes):
+            raise ValueError(
+                f"Expected {self.num_classes} class_names. Received: class_names={class_names}"
+            )
         self.family = networks.get(network, self.example_shape)
         self.seed = random.randrange(2**31) if seed is None else seed
         self.discriminators: dict[str, keras.Model] = {}

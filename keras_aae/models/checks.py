@@ -1,7 +1,16 @@
 """Checks of values, outside compiled functions and inside."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
+
+
+def not_negative(**values: float) -> None:
+    """Raises a ValueError where one of the values is negative, infinite or NaN."""
+    for name, value in values.items():
+        if not 0 <= value < math.inf:
+            raise ValueError(f"Expected 0 <= {name} < inf. Received: {name}={value}")
 
 
 def checked(values: tf.Tensor, fits: tf.Tensor, message: str, received: tf.Tensor) -> tf.Tensor:

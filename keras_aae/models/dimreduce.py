@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from keras_aae.models import autoencoder
+from keras_aae.models import checks
 from keras_aae.models import clustering
 from keras_aae.models import defaults
 from keras_aae.models import latents
@@ -56,9 +57,13 @@ class Separation(phases.Phase):
 
     Args:
         threshold: The Euclidean distance from which on a pair costs nothing.
+
+    Raises:
+        ValueError: it is negative, infinite or NaN.
     """
 
     def __init__(self, threshold: float):
+        checks.not_negative(head_distance=threshold)
         super().__init__("separation")
         self._threshold = threshold
 

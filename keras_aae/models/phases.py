@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from keras_aae.models import checks
 from keras_aae.models import latents
 from keras_aae.models import losses
 from keras_aae.models import networks
@@ -91,6 +92,9 @@ class Phase(abc.ABC):
             a sequential update.
         weight: The weight of the loss; what is logged is without it.
 
+    Raises:
+        ValueError: the weight is negative, infinite or NaN.
+
     Attributes:
         adversarial: Whether the adversarial optimizer trains it in sequential updates.
         measured: Whether it has a value on held-out examples, too.
@@ -102,6 +106,7 @@ class Phase(abc.ABC):
     whole_batch = False
 
     def __init__(self, name: str, weight: float = 1.0):
+        checks.not_negative(**{f"weight of {name}": weight})
         self.name = name
         self.weight = weight
 
