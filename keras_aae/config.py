@@ -430,19 +430,27 @@ class Config:
             )
 
     def smoke(self) -> "Config":
-        """A try of these settings: few steps."""
-        return dataclasses.replace(
-            self,
-            steps=20,
-            evaluate_every=10,
-            steps_per_execution=1,
-            propagation_steps=min(self.propagation_steps, 10),
-            parzen_samples=min(self.parzen_samples, 100),
-        )
+        """A try of these settings: few steps.
+
+        Raises:
+            UserError: one of those that a try changes is swept.
+        """
+        changed = {
+            "steps": 20,
+            "evaluate_every": 10,
+            "steps_per_execution": 1,
+            "propagation_steps": min(self.propagation_steps, 10),
+            "parzen_samples": min(self.parzen_samples, 100),
+        }
+        if self.sweep.partition("=")[0] in changed:
+            raise errors.UserError(f"--sweep={self.sweep}: --smoke has its own value of it")
+        return dataclasses.replace(self, **changed)
 
     def on_mnist_5k(self) -> "Config":
         """These settings for the data set that needs no download, with labels that it has."""
-        labels = self.labels and min(self.labels, 1000)
+        labels = self.labels
+        if labels and labels > 0:
+            labels = max(10, min(labels, 1000) // 10 * 10)
         return dataclasses.replace(self, dataset="mnist_5k", labels=labels)
 
     def to_flagfile(self) -> str:

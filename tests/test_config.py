@@ -134,6 +134,15 @@ def test_a_smoke_test_on_the_embedded_data_has_labels_for_it():
     assert (small.dataset, small.labels, small.steps) == ("mnist_5k", 1000, 20)
     unlabelled = config.Config(dataset="mnist", model="aae").on_mnist_5k()
     assert not unlabelled.labels
+    for of_other_classes, labels in ((26, 20), (3, 10), (-1, -1)):
+        small = config.Config(dataset="letters", labels=of_other_classes).on_mnist_5k()
+        assert small.labels == labels
+
+
+def test_what_a_smoke_test_sets_itself_is_not_swept():
+    config.Config(sweep="learning_rate=0.001,0.0003").smoke()
+    with pytest.raises(errors.UserError, match="--sweep=steps=400,800: --smoke has its own"):
+        config.Config(sweep="steps=400,800").smoke()
 
 
 def test_keras_runs_on_tensorflow_whatever_it_runs_on_elsewhere(monkeypatch):

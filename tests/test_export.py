@@ -364,6 +364,16 @@ def test_a_version_that_fails_is_never_seen(tmp_path, monkeypatch):
     assert [name for name in os.listdir(tmp_path) if name.isdigit()] == []
 
 
+def test_an_export_is_for_whom_the_umask_lets_read(tmp_path):
+    before = os.umask(0o077)
+    try:
+        path = export.export(make("aae"), tmp_path / "model")
+    finally:
+        os.umask(before)
+    for each in (path, *path.rglob("*")):
+        assert each.stat().st_mode & 0o777 == (0o700 if each.is_dir() else 0o600)
+
+
 def test_a_full_temporary_folder_is_told(monkeypatch):
     def full(*_, **__):
         raise tf.errors.OutOfRangeError(None, None, "variables: File too large")

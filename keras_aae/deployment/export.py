@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import tempfile
 
@@ -118,12 +119,12 @@ def _unfinished(base_path: pathlib.Path) -> Iterator[pathlib.Path]:
         # A process may have died before it made the lock, and after its folder was renamed.
         for folder in {path.with_suffix("") for path in base_path.glob(f"{_UNFINISHED}*")}:
             _remove_if_dead(folder)
-        folder = pathlib.Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=base_path))
+        folder = base_path / f"{_UNFINISHED}{secrets.token_hex(8)}"
+        folder.mkdir()
         own = files.try_lock(_lock_of(folder))
         assert own  # The name is new.
     with own:
         try:
-            folder.chmod(0o755)
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
