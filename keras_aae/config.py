@@ -435,7 +435,7 @@ class Config:
         Raises:
             UserError: one of those that a try changes is swept.
         """
-        changed = {
+        changed: dict[str, Any] = {
             "steps": 20,
             "evaluate_every": 10,
             "steps_per_execution": 1,

@@ -17,13 +17,13 @@ from http import server
 import pathlib
 import socket
 import sys
-import tempfile
 import time
 from typing import Any
 import webbrowser
 
 from keras_aae import console
 from keras_aae import errors
+from keras_aae import files
 from keras_aae import interrupts
 from keras_aae.training import run_directory
 
@@ -197,9 +197,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _show(given: argparse.Namespace) -> None:
     """Serves the page, and opens the browser on it, until a signal."""
     with serve(given.port) as local:
-        with tempfile.TemporaryDirectory() as folder:
-            build(given.run_dir, pathlib.Path(folder))
-            local.files = contents(pathlib.Path(folder))
+        with files.temporary_folder() as folder:
+            build(given.run_dir, folder)
+            local.files = contents(folder)
         address = f"http://127.0.0.1:{local.server_port}/"
         print(f"page       {address} (Ctrl-C ends it)", flush=True)
         webbrowser.open(address)

@@ -11,6 +11,7 @@ import os
 import pathlib
 import secrets
 import stat
+import tempfile
 from typing import Any
 from typing import BinaryIO
 
@@ -105,6 +106,21 @@ def sync(path: pathlib.Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[pathlib.Path]:
+    """A folder that goes at the end.
+
+    Raises:
+        UserError: it can't be made.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise errors.UserError(f"no temporary folder: set TMPDIR to one ({error})") from error
+    with folder as path:
+        yield pathlib.Path(path)
 
 
 @contextlib.contextmanager

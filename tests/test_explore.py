@@ -715,3 +715,10 @@ def test_feature_vectors_have_no_page(tmp_path):
     dataset = data.Dataset(split, split, split, ("low", "middle", "high"))
     with pytest.raises(errors.UserError, match="expected a model of images"):
         page.build(model, dataset, {}, tmp_path, tmp_path / "page")
+
+
+def test_an_account_without_a_home_is_told_what_to_set(monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # As where there is none.
+    with pytest.raises(errors.UserError, match="no folder of caches: set XDG_CACHE_HOME"):
+        page.runtime()

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import tempfile
 
 from conftest import bars
 from conftest import rows
@@ -383,4 +384,15 @@ def test_a_full_temporary_folder_is_told(monkeypatch):
         pytest.raises(errors.UserError, match=r"model: not writable \(.*File too large"),
         export.temporary(make("aae")),
     ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [("gone", "no temporary folder: set TMPDIR"), ("a [1]", "TMPDIR=.*without the characters")],
+)
+def test_a_temporary_folder_that_cannot_be_had_is_told(tmp_path, monkeypatch, place, message):
+    (tmp_path / "a [1]").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / place))
+    with pytest.raises(errors.UserError, match=message), export.temporary(make("aae")):
         pass

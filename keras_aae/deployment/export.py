@@ -9,7 +9,6 @@ import os
 import pathlib
 import secrets
 import shutil
-import tempfile
 
 import numpy as np
 import tensorflow as tf
@@ -99,10 +98,11 @@ def temporary(model: autoencoder.Autoencoder) -> Iterator[pathlib.Path]:
     """The path of a SavedModel in a temporary folder, which goes at the end.
 
     Raises:
-        UserError: it can't be written.
+        UserError: it can't be written, or TensorFlow can't read its path.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "model"
+    with files.temporary_folder() as folder:
+        files.check_readable_by_tensorflow(folder, "TMPDIR")
+        path = folder / "model"
         with files.writing(path, tf.errors.OpError):
             _write(model, path, converted=True)
         yield path

@@ -58,8 +58,7 @@ def runtime(cache: pathlib.Path | None = None) -> pathlib.Path:
     Raises:
         UserError: there is no npm, or it can't install them.
     """
-    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    cache = cache or pathlib.Path(home) / "keras_aae"
+    cache = cache or _cache()
     wanted = json.loads((_WEB / "package.json").read_text())["dependencies"]
     version = wanted["@litertjs/core"]
     place = cache / f"litertjs-{version}"
@@ -72,6 +71,16 @@ def runtime(cache: pathlib.Path | None = None) -> pathlib.Path:
                 _npm_ci(unfinished)
                 _keep(pathlib.Path(unfinished) / "node_modules", place)
     return place / "@litertjs"
+
+
+def _cache() -> pathlib.Path:
+    """`keras_aae` in the user's folder of caches."""
+    try:
+        return (
+            pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "keras_aae"
+        )
+    except RuntimeError as error:  # An account without a home, as in some containers.
+        raise errors.UserError(f"no folder of caches: set XDG_CACHE_HOME ({error})") from error
 
 
 def _keep(made: pathlib.Path, place: pathlib.Path) -> None:
