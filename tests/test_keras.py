@@ -47,14 +47,14 @@ def assert_equal(first, second):
 # Compiling
 
 
-@pytest.mark.parametrize("steps", [1, 4, 10])
-def test_all_steps_are_trained_whatever_one_execution_takes(steps):
+def test_all_steps_are_trained_whatever_one_execution_takes():
     whole = compiled("semisup")
     train(whole, steps=20)
-    parts = compiled("semisup", compile_settings={"steps_per_execution": steps})
-    train(parts, steps=20)
-    assert int(parts.step) == 20
-    assert_equal(weights(whole), weights(parts))
+    for steps in (4, 10):
+        parts = compiled("semisup", compile_settings={"steps_per_execution": steps})
+        train(parts, steps=20)
+        assert int(parts.step) == 20
+        assert_equal(weights(whole), weights(parts))
     with pytest.raises(ValueError, match="multiple of steps_per_execution=3"):
         train(compiled("aae", compile_settings={"steps_per_execution": 3}), steps=20)
 
