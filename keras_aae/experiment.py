@@ -164,12 +164,13 @@ def _finished(config: config_lib.Config) -> dict | None:
     directory = run_directory.RunDirectory(config.run_dir)
     directory.check(config)
     results = _previous(directory) if directory.exists() else {}
-    if not results.get("export") or not pathlib.Path(results["export"]).exists():
+    if not results.get("export") or not directory.has_model:
         return None
-    likelihood = results.get("likelihood", {}).get("samples", 0)
-    base_path = pathlib.Path(results["export"]).parent.absolute()
-    same_export = base_path == pathlib.Path(config.export_dir, config.name).absolute()
-    if not same_export or config.parzen_samples not in (0, likelihood):
+    base_path = pathlib.Path(config.export_dir, config.name)
+    exported = export.find(base_path, directory.id, config.steps)
+    if not exported or exported.absolute() != pathlib.Path(results["export"]).absolute():
+        return None
+    if config.parzen_samples not in (0, results.get("likelihood", {}).get("samples", 0)):
         return None
     directory.check_same(config, assembly.load_data(config))
     return results
@@ -210,7 +211,7 @@ def _trained(
         except errors.NotFiniteError as error:
             step = int(model.step.numpy())
             if config.on_nan == "stop" or len(rollbacks) == _ROLLBACKS:
-                raise errors.UserError(
+                raise errors.NotFiniteError(
                     f"{error} at step {step}; the last checkpoint before is kept. Try "
                     "--on_nan=rollback, or a smaller --learning_rate in another --run_dir"
                 ) from error

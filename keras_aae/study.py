@@ -4,10 +4,12 @@ import dataclasses
 import pathlib
 import shlex
 import sys
+from typing import Any
 
 import keras
 
 from keras_aae import config as config_lib
+from keras_aae import errors
 from keras_aae import experiment
 from keras_aae import interrupts
 from keras_aae import plan
@@ -29,32 +31,53 @@ def run(config: config_lib.Config) -> dict:
 
     Raises:
         UserError: as `experiment.run`; or the directory is in use, or holds a single run or a
-            study of other runs.
+            study of other runs; or, once the others have run, losses of some were not finite.
         Interrupted: a signal asked the program to end; how to go on was said.
     """
     variations = plan.variations(config)
     directory = run_directory.RunDirectory(config.run_dir)
     if not config.run_dir:
         directory = run_directory.RunDirectory.new(config.name)
+    summary: dict[str, Any] = {
+        "name": config.name,
+        "command": config.command(),
+        "runs": [],
+        "diverged": [],
+    }
     with directory.claim_study([each.name for each in variations]) as finished:
         for number, each in enumerate(variations, 1):
             print(f"{each.name}: {number} of {len(variations)}", file=sys.stderr)
-            results = _results(config, each, directory.path)
-            kept = {name: value for name, value in results.items() if name not in _LEFT_OUT}
-            kept["command"] = each.config.command()  # As a run of its own, wherever it was.
-            finished[each.name] = {"value": each.value, "directory": each.name, "results": kept}
+            try:
+                finished[each.name] = _finished(config, each, directory.path)
+            except errors.NotFiniteError as error:
+                print(f"keras_aae: {each.name}: {error}", file=sys.stderr)
+                summary["diverged"].append(each.name)
             # After each run, so that a study that is stopped shows what it has.
-            runs = [finished[other.name] for other in variations if other.name in finished]
-            summary = {"name": config.name, "command": config.command(), "runs": runs}
-            directory.write_summary(summary)
-            directory.write("study.html", study_page.render(summary, len(variations)))
-    print(tables.markdown(tables.rows(tables.groups(summary))), end="")
-    print(f"study      {directory.path / 'study.html'}")
+            summary["runs"] = [finished[it.name] for it in variations if it.name in finished]
+            if summary["runs"]:
+                directory.write_summary(summary)
+                directory.write("study.html", study_page.render(summary, len(variations)))
+    if summary["runs"]:
+        print(tables.markdown(tables.rows(tables.groups(summary))), end="")
+        print(f"study      {directory.path / 'study.html'}")
+    if summary["diverged"]:
+        raise errors.UserError(
+            f"losses or weights of {', '.join(summary['diverged'])} were not finite; what came of "
+            "the others is there"
+        )
     return summary
 
 
+def _finished(config: config_lib.Config, variation: plan.Variation, path: pathlib.Path) -> dict:
+    """Trains one run to its end, unless it is there; returns what the summary holds of it."""
+    results = _results(config, variation, path)
+    kept = {name: value for name, value in results.items() if name not in _LEFT_OUT}
+    kept["command"] = variation.config.command()  # As a run of its own, wherever it was.
+    return {"value": variation.value, "directory": variation.name, "results": kept}
+
+
 def _results(config: config_lib.Config, variation: plan.Variation, path: pathlib.Path) -> dict:
-    """Trains one run to its end, unless it is there; returns its results."""
+    """The results of one run, which is trained unless it is there; says how to go on with all."""
     keras.utils.clear_session()
     try:
         return experiment.run(

@@ -288,7 +288,7 @@ def test_versions_count_up_and_what_dead_processes_left_goes(tmp_path):
     finally:
         done[1].set()
         running.join()
-    assert sorted(os.listdir(tmp_path)) == [".lock", "7", "8", "notes"]
+    assert sorted(os.listdir(tmp_path)) == [".export.lock", "7", "8", "notes"]
 
 
 def test_an_export_of_the_same_run_and_step_is_found_again(tmp_path):

@@ -289,8 +289,23 @@ def test_a_finished_run_whose_export_is_gone_exports_again(copied, monkeypatch):
     path, arguments = copied
     monkeypatch.chdir(path)
     shutil.rmtree(path / "saved_models", ignore_errors=True)
+    # Another run has exported to its place, and the model that it kept is gone.
+    card = path / "saved_models/bars/1/assets.extra/model_card.json"
+    card.parent.mkdir(parents=True)
+    card.write_text(json.dumps({"source": {"run": "another", "step": 6}}))
+    (path / "run/model.keras").unlink()
     found = run_here(*arguments)
+    assert found["export"] == "saved_models/bars/2"
     assert (path / found["export"] / "saved_model.pb").exists()
+    assert keras_aae.load(path / "run").latents
+
+
+def test_a_run_is_not_where_its_versions_go(tmp_path, bars_npz, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for run_dir in ("saved_models/bars", "saved_models/../saved_models/bars"):
+        with pytest.raises(keras_aae.UserError, match="there the versions of the exported model"):
+            run_here(f"--dataset={bars_npz}", f"--run_dir={run_dir}", "--name=bars", *SMOKE)
+    assert not pathlib.Path("saved_models").exists()
 
 
 def test_other_settings_in_the_directory_of_a_run_are_refused(finished, bars_npz):

@@ -38,7 +38,7 @@ def summary(*values):
             numbers = {"validation": {"error_rate": error}, "test": {"error_rate": error}}
             runs.append({"value": value, "directory": f"{value}-{run['seed']}"})
             runs[-1]["results"] = run | numbers
-    return {"name": "digits", "command": "keras_aae", "runs": runs}
+    return {"name": "digits", "command": "keras_aae", "runs": runs, "diverged": []}
 
 
 def variations(**settings):
@@ -150,6 +150,9 @@ def test_a_page_names_the_best_links_the_reports_and_escapes():
     assert "Least" not in page  # Groups of other seeds would be compared.
     assert 'href="rate%3D1-0/report.html"' in page
     assert "6 of 8 runs" in page
+    page = study_page.render(summary("rate=1", "<b>") | {"diverged": ["rate=9,seed=0", "x"]}, 8)
+    assert "Least validation error rate: <b>digits rate=1</b>" in page
+    assert "no results: rate=9,seed=0; x." in page
     assert "digits &lt;b&gt;" in page
 
 
@@ -262,6 +265,25 @@ def test_runs_that_are_finished_stay_in_the_summary_of_a_study_that_is_stopped(s
     with pytest.raises(interrupts.Interrupted):
         study_lib.run(config_lib.Config(**settings, seeds="0,1,5,9", run_dir=str(folder / "both")))
     assert files.read_record(folder / "both/summary.json")["runs"] == before
+
+
+def test_a_run_that_diverges_does_not_keep_a_study_from_the_others(study, monkeypatch, capsys):
+    folder, settings = study
+    run = experiment.run
+
+    def diverging(config):
+        if config.seed == 9:
+            raise errors.NotFiniteError("the reconstruction loss is not finite")
+        return run(config)
+
+    monkeypatch.setattr(experiment, "run", diverging)
+    asked = config_lib.Config(**settings, seeds="9,0,1,5", run_dir=str(folder / "both"))
+    with pytest.raises(errors.UserError, match="of seed=9 were not finite"):
+        study_lib.run(asked)
+    assert "seed=9: the reconstruction loss is not finite" in capsys.readouterr().err
+    kept = files.read_record(folder / "both/summary.json")
+    assert [each["directory"] for each in kept["runs"]] == ["seed=0", "seed=1", "seed=5"]
+    assert kept["diverged"] == ["seed=9"]
 
 
 def test_settings_of_a_study_are_not_those_of_its_runs():

@@ -343,6 +343,15 @@ def test_a_full_disk_is_reported_and_keeps_the_last_checkpoint(tmp_path, monkeyp
     assert [row["step"] for row in rows] == [2, 4]
 
 
+def test_the_learning_rate_is_that_of_the_settings_not_of_the_checkpoint(tmp_path):
+    """So that going back to a checkpoint goes on at half of it."""
+    run(tmp_path, steps=2, learning_rate=1e-2)
+    model, _ = run(tmp_path, steps=2, learning_rate=5e-3)
+    assert float(model.optimizer.learning_rate) == pytest.approx(5e-3)
+    rates = [float(each.learning_rate) for each in model.optimizers.values()]
+    np.testing.assert_allclose(rates, 5e-3, rtol=1e-6)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_before_its_checkpoint(tmp_path):
     with pytest.raises(errors.NotFiniteError, match="loss is not finite"):
         run(tmp_path, learning_rate=math.inf)

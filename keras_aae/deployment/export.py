@@ -54,10 +54,9 @@ def export(
     base_path = pathlib.Path(base_path)
     model_base.check(base_path.parent, base_path.name)
     _check_finite(model)
-    source = {"run": run, "step": int(model.step.numpy())}
-    target = (_version_of(source, base_path) if run else None) or _new_version(
-        model, base_path, {"classes": list(model.class_names), **(about or {}), "source": source}
-    )
+    step = int(model.step.numpy())
+    card = {"classes": list(model.class_names), **(about or {}), "source": _source(run, step)}
+    target = (find(base_path, run, step) if run else None) or _new_version(model, base_path, card)
     model_base.register(base_path.parent, base_path.name, int(target.name))
     return target
 
@@ -69,12 +68,23 @@ def _check_finite(model: autoencoder.Autoencoder) -> None:
                 raise errors.UserError("the model has weights that are not finite; not exported")
 
 
-def _version_of(source: Mapping[str, object], base_path: pathlib.Path) -> pathlib.Path | None:
-    """The version whose card says that it was exported from that run at that step, if any."""
+def _source(run: str, step: int) -> dict[str, object]:
+    """What a card says of where its model comes from."""
+    return {"run": run, "step": step}
+
+
+def find(base_path: pathlib.Path, run: str, step: int) -> pathlib.Path | None:
+    """The version that was exported from a run at a step; None where it isn't there.
+
+    Args:
+        base_path: The model's folder.
+        run: The identity of the run.
+        step: How many steps the model was trained.
+    """
     for number in model_base.numbers(base_path.parent, base_path.name):
         card = base_path / str(number) / _CARD
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            if json.loads(card.read_bytes()).get("source") == source:
+            if json.loads(card.read_bytes()).get("source") == _source(run, step):
                 return base_path / str(number)
     return None
 
@@ -115,7 +125,7 @@ def _unfinished(base_path: pathlib.Path) -> Iterator[pathlib.Path]:
     Its process holds the lock of the file beside it; the kernel frees that of a dead process.
     """
     files.make_folder(base_path, exist_ok=True)
-    with files.locked(base_path / ".lock"):
+    with files.locked(base_path / ".export.lock"):
         # A process may have died before it made the lock, and after its folder was renamed.
         for folder in {path.with_suffix("") for path in base_path.glob(f"{_UNFINISHED}*")}:
             _remove_if_dead(folder)

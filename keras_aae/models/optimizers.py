@@ -105,6 +105,12 @@ def pattern(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer
     return _scaled_like(optimizer, type(inner).from_config(config))
 
 
+def constant_rate(optimizer: keras.optimizers.Optimizer) -> float | None:
+    """The learning rate; None of an optimizer that follows a schedule."""
+    inner = _inner(optimizer)
+    return None if _has_schedule(inner) else _first_rate(inner)
+
+
 class _Following:
     """A learning rate in a fixed ratio to that of another optimizer."""
 

@@ -27,9 +27,13 @@ def render(summary: Mapping[str, Any], planned: int) -> str:
         planned=planned,
         groups=groups,
         table={name: [found.get(name) for found in numbers.values()] for name in names},
-        best=best(groups) if len(groups) > 1 and len(summary["runs"]) == planned else None,
+        best=best(groups) if len(groups) > 1 and _is_complete(summary, planned) else None,
         curves=figures.png(figures.bands({group.name: _curves(group) for group in groups})),
     )
+
+
+def _is_complete(summary: Mapping[str, Any], planned: int) -> bool:
+    return len(summary["runs"]) + len(summary["diverged"]) == planned
 
 
 def best(groups: list[tables.Group]) -> tuple[str, tables.Group] | None:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_aae import errors
 from keras_aae import files
 from keras_aae import reading
+from keras_aae.models import optimizers as optimizers_lib
 from keras_aae.models import trainer
 from keras_aae.training import run_directory
 
@@ -44,6 +45,7 @@ class Checkpoints:
         self._directory = directory
         self._folder = directory.checkpoints
         self._run = directory.id
+        self._rate = optimizers_lib.constant_rate(model.optimizer)
         self._checkpoint = tf.train.Checkpoint(
             model=model, optimizers=tf.train.Checkpoint(**model.optimizers)
         )
@@ -158,6 +160,8 @@ class Checkpoints:
                 f"{path}: a checkpoint of another model than these settings make "
                 f"({reading.reason(error)})"
             ) from error
+        if self._rate is not None:  # The settings', not the checkpoint's: a rollback lowers it.
+            self._model.optimizer.learning_rate = self._rate
         self.seconds, self.rows, self.running = (
             record[name] for name in ("seconds", "rows", "running")
         )

@@ -137,9 +137,16 @@ class RunDirectory:
         """Checks that training can write there, and that a run there has these settings.
 
         Raises:
-            UserError: it has others, or TensorFlow can't read checkpoints back from there.
+            UserError: it has others, its export would go there, too, or TensorFlow can't read
+                checkpoints back from there.
         """
         files.check_readable_by_tensorflow(self.path, "--run_dir")
+        exports = pathlib.Path(config.export_dir, config.name)
+        if os.path.realpath(exports) == os.path.realpath(self.path):
+            raise errors.UserError(
+                f"{self.given}: there the versions of the exported model are to go, by "
+                "--export_dir and --name; give another one"
+            )
         with files.writing(self.path):  # The path may be too long.
             there = self.exists()
             study = any(self.path.glob(f"*/{self._run.name}"))
@@ -298,6 +305,11 @@ class RunDirectory:
         except Exception as error:  # Whatever a damaged archive makes Keras raise.
             reason = " ".join(str(error).split())[:200]
             raise errors.UserError(f"{self._model}: not readable ({reason})") from error
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there is what `save_model` keeps."""
+        return self._model.exists() and self._examples.exists()
 
     def load_examples(self) -> data.Dataset:
         """The examples that `save_model` kept.
