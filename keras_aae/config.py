@@ -451,7 +451,9 @@ class Config:
         labels = self.labels
         if labels and labels > 0:
             labels = max(10, min(labels, 1000) // 10 * 10)
-        return dataclasses.replace(self, dataset="mnist_5k", labels=labels)
+        changed: dict[str, Any] = {"dataset": "mnist_5k", "labels": labels}
+        changed |= {"image_size": None, "on_bad_image": "fail"}  # Of folders and TFDS.
+        return dataclasses.replace(self, **changed)
 
     def to_flagfile(self) -> str:
         """The text of a flagfile that repeats this run exactly."""
@@ -483,6 +485,8 @@ class Config:
     def _flags(self, all_of_them: bool = True) -> list[str]:
         """The settings that the model uses as flags, or those that are not the default."""
         unsaid = {"mode", "run_dir", *usage.ONLY_IN, *usage.unused(self.model)}
+        if self.views == "none":
+            unsaid |= {"agreement_weight"}  # Which `check_given` would refuse.
         own = usage.own_defaults(self.model)
         return [
             f"--{field.name}={getattr(self, field.name)}"

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 
+from conftest import config_of
 import pytest
 
 from keras_aae import config
@@ -137,6 +138,14 @@ def test_a_smoke_test_on_the_embedded_data_has_labels_for_it():
     for of_other_classes, labels in ((26, 20), (3, 10), (-1, -1)):
         small = config.Config(dataset="letters", labels=of_other_classes).on_mnist_5k()
         assert small.labels == labels
+
+    sized = config.Config(dataset="pictures", image_size=32, on_bad_image="skip").on_mnist_5k()
+    assert (sized.image_size, sized.on_bad_image) == (None, "fail")
+
+
+def test_the_flagfile_of_a_run_without_views_repeats_it():
+    without = config.Config(views="none")
+    assert config_of(*without.to_flagfile().split()) == without
 
 
 def test_what_a_smoke_test_sets_itself_is_not_swept():

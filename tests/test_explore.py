@@ -708,9 +708,10 @@ def test_code_in_the_model_of_a_run_does_not_run(semisup, tmp_path, monkeypatch,
     assert "Lambda" in capsys.readouterr().err and not ran.exists()
 
 
-def test_feature_vectors_have_no_page(tmp_path):
+@pytest.mark.parametrize("shape", [(7,), (12, 12, 4)])
+def test_feature_vectors_and_images_of_four_channels_have_no_page(tmp_path, shape):
     model = make("aae")
-    model.example_shape = (7,)
+    model.example_shape = shape
     split = data.Split(*bars(10))
     dataset = data.Dataset(split, split, split, ("low", "middle", "high"))
     with pytest.raises(errors.UserError, match="expected a model of images"):

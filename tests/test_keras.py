@@ -23,6 +23,7 @@ from keras_aae import data
 from keras_aae import models
 from keras_aae.models import networks
 from keras_aae.models import optimizers
+from keras_aae.models import phases
 from keras_aae.models import priors
 
 every_model = pytest.mark.parametrize("name", models.NAMES)
@@ -501,6 +502,110 @@ def test_a_prior_of_ones_own_is_saved_by_its_registered_name_or_refused(tmp_path
         make("aae", prior=shifted(2)).save(tmp_path / "other.keras")
 
 
+@keras.saving.register_keras_serializable("tests")
+class Prediction(phases.Phase):
+    """A phase of one's own with a network of its own: the style gives the mean brightness."""
+
+    def __init__(self):
+        super().__init__("prediction")
+
+    def build(self, model):
+        self.network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+
+    def networks(self, model):
+        return (self.network,)
+
+    def loss(self, model, batch, code):
+        brightness = tf.reduce_mean(batch.x, axis=[1, 2])
+        return tf.reduce_mean((self.network(code["style"]) - brightness) ** 2, axis=-1)
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def test_the_network_of_a_phase_of_ones_own_is_saved_with_the_model(tmp_path):
+    model = compiled("aae", extra_phases=[Prediction()])
+    train(model, steps=3)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert_equal(*(each.phases[-1].network.get_weights() for each in (model, loaded)))
+    assert {id(v) for v in model.phases[-1].network.variables} <= {id(v) for v in model.variables}
+    x, _ = bars(12)
+    before, after = (each.evaluate(x, verbose=0, return_dict=True) for each in (model, loaded))
+    assert before["prediction"] == pytest.approx(after["prediction"], rel=1e-5)
+
+
+@keras.saving.register_keras_serializable("tests")
+class OfPositions(models.get("aae")):
+    """A subclass that hands its arguments on, without names."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+
+
+def test_a_subclass_that_takes_any_arguments_comes_back(tmp_path):
+    model = OfPositions(SHAPE, style_size=3, network="mlp", seed=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert_equal(weights(model), weights(loaded))
+    assert loaded.parts == {"style": 3}
+
+
+@keras.saving.register_keras_serializable("tests")
+def darker(images, seed):
+    return images / 2
+
+
+class Odd(networks.Family):
+    def __init__(self, width):
+        self._mlp = networks.MLP(width=width, depth=1)
+
+    def features(self, x):
+        return self._mlp.features(x)
+
+    def decoder(self, code_size, output_shape):
+        return self._mlp.decoder(code_size, output_shape)
+
+    def discriminator(self, code_size):
+        return self._mlp.discriminator(code_size)
+
+
+def test_what_could_not_be_loaded_again_is_not_saved(tmp_path):
+    path = tmp_path / "model.keras"
+    make("semisup", views=darker).save(path)
+    assert keras_aae.load(path).views is darker
+    for views in (lambda images, seed: images, bars):
+        with pytest.raises(ValueError, match=r"Expected views to be registered"):
+            make("semisup", views=views).save(path)
+    with pytest.raises(ValueError, match=r"Expected Odd.get_config, to save the model"):
+        models.get("aae")(SHAPE, network=Odd(8)).save(path)
+    assert keras_aae.load(path).views is darker  # What was there stays.
+
+
+def test_the_classification_loss_of_evaluate_is_that_of_the_labelled_examples():
+    x, y = bars(24)
+    model = compiled("semisup")
+    few = np.where(np.arange(24) < 6, y, -1)
+    alone = model.evaluate(x[:6], y[:6], verbose=0, return_dict=True)["classification"]
+    for size in (6, 8, 24):
+        found = model.evaluate(x, few, batch_size=size, verbose=0, return_dict=True)
+        assert found["classification"] == pytest.approx(alone, rel=1e-5)
+
+
+def test_a_batch_without_labels_does_not_count_in_the_logged_classification():
+    x, y = bars(24)
+    model = compiled("semisup", keras.optimizers.SGD(1e-9), views=None)
+    few = np.where(np.arange(24) < 12, y, -1)
+    settings = {"batch_size": 12, "shuffle": False, "verbose": 0}
+    logged = model.fit(x, few, **settings).history["classification"][0]
+    alone = model.fit(x[:12], few[:12], **settings).history["classification"][0]
+    assert logged == pytest.approx(alone, rel=1e-4)
+
+
 # Wrong input, and many examples
 
 
@@ -615,6 +720,38 @@ def test_any_keras_model_can_be_the_backbone(subclassed, tmp_path):
     np.testing.assert_array_equal(
         loaded.encode(bars(3)[0])["style"], model.encode(bars(3)[0])["style"]
     )
+
+
+@keras.saving.register_keras_serializable("tests")
+class Frozen(keras.layers.Layer):
+    """A layer whose get_config doesn't tell that a part of it isn't trainable."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.fixed, self.free = keras.layers.Dense(4), keras.layers.Dense(4)
+        self.flat = keras.layers.Flatten()
+
+    def build(self, shape):
+        self.fixed.build((None, 144))
+        self.free.build((None, 4))
+
+    def call(self, x):
+        return self.free(self.fixed(self.flat(x)))
+
+
+def test_what_is_frozen_in_a_backbone_stays_so(tmp_path):
+    backbone = Frozen()
+    backbone(np.zeros((1, *SHAPE)))
+    backbone.fixed.trainable = False
+    settings = {"num_classes": 3, "style_size": 2, "seed": 0}
+    model = models.get("semisup")(SHAPE, network=networks.Backbone(backbone), **settings)
+    model.compile(keras.optimizers.SGD(0.1))
+    model.save(tmp_path / "model.keras")
+    for each in (model, keras.models.load_model(tmp_path / "model.keras")):
+        (copy,) = (layer for layer in each.encoder.layers if isinstance(layer, Frozen))
+        train(each, steps=2)
+        np.testing.assert_array_equal(copy.fixed.kernel, backbone.fixed.kernel)
+        assert not np.array_equal(copy.free.kernel, backbone.free.kernel)
 
 
 @pytest.mark.parametrize(

@@ -329,6 +329,11 @@ def test_arguments_out_of_range_are_refused(name, value, message):
         models.get("dimreduce")(SHAPE, num_classes=3, **{name: value})
 
 
+def test_a_vae_refuses_a_prior_whose_density_is_zero_somewhere():
+    with pytest.raises(ValueError, match=r"divergence .* is infinite. Received: prior='uniform'"):
+        models.get("vae")(SHAPE, prior="uniform")
+
+
 @pytest.mark.parametrize("seeds_", [np.array([0.1, 0.9]), np.array([True, False])])
 def test_seeds_that_are_no_integers_are_refused(seeds_):
     with pytest.raises(ValueError, match="Expected integer seeds"):

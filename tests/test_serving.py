@@ -1,6 +1,7 @@
 """The model base: labels, versions and warm-up, as TF Serving reads them."""
 
 import os
+import pathlib
 
 from conftest import fork
 from conftest import mounted
@@ -172,6 +173,23 @@ def test_the_command_line_promotes_and_lists(base):
     assert labels(base)["stable"] == 3
     with pytest.raises(errors.UserError, match="gone: no such folder"):
         model_base.versions(base / "gone")
+
+
+def test_a_folder_that_cannot_be_read_is_left_out_of_the_versions(base, monkeypatch, capsys):
+    expected = model_base.versions(base)
+    (base / "lost+found").mkdir()
+    iterdir = pathlib.Path.iterdir
+
+    def denied(path):
+        if path.name == "lost+found":
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(pathlib.Path, "iterdir", denied)
+    assert model_base.versions(base) == expected
+    assert "lost+found: not readable (Permission denied); left out" in capsys.readouterr().err
+    with pytest.raises(errors.UserError, match=r"lost\+found: not readable"):
+        model_base.next_number(base, "lost+found")
 
 
 def test_only_folders_named_as_exports_name_them_are_versions(base):

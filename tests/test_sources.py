@@ -152,18 +152,37 @@ def test_tfds_images_of_any_size_are_read_record_by_record(
     assert raw.x_train.shape == (3, 6, 6, 3)
 
 
+@pytest.mark.parametrize("settings", [{}, {"max_memory": 1e-9}, {"on_bad_image": "skip"}])
+def test_a_changed_bit_of_a_record_is_seen_by_its_checksum(tmp_path, settings):
+    write_pictures(tmp_path, "tfrecord", pictures(*[(4, 5)] * 4), splits=["train"])
+    path = next(tmp_path.rglob("*train.*"))
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(b"label") + 12] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(
+        errors.UserError, match=r"split train: not readable \(pictures-.* damaged record"
+    ):
+        sources.read("pictures", str(tmp_path), **settings)
+
+
 def test_damaged_records_of_tfds_are_named(tmp_path):
     write_pictures(tmp_path, "tfrecord", pictures(*[(4, 5)] * 4), splits=["train"])
     path = next(tmp_path.rglob("*train.*"))
     whole = path.read_bytes()
-    header = whole.index(b"\x89PNG")
-    path.write_bytes(whole[:header] + b"xxxx" + whole[header + 4 :])
+    records = [each.numpy() for each in tf.data.TFRecordDataset(str(path))]
+
+    def write(first):
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for record in (first, *records[1:]):
+                writer.write(record)
+
+    write(records[0].replace(b"\x89PNG", b"xxxx"))
     with pytest.raises(errors.UserError, match=r"pictures, split train, record 0: not a readable"):
         sources.read("pictures", str(tmp_path))
     raw = sources.read("pictures", str(tmp_path), on_bad_image="skip")
     assert len(raw.x_train) == len(raw.y_train) == 3
     assert len(raw.x_test) == len(raw.y_test) == 0
-    path.write_bytes(whole[:12] + b"\xff" * 20 + whole[32:])
+    write(b"\xff" * 20)
     with pytest.raises(errors.UserError, match=r"pictures, split train, record 0: not readable"):
         sources.read("pictures", str(tmp_path))
     path.write_bytes(whole)

@@ -11,6 +11,7 @@ import contextlib
 import os
 import pathlib
 import re
+import sys
 from typing import NamedTuple
 
 from google.protobuf import text_format
@@ -111,13 +112,15 @@ def promote(base: pathlib.Path, name: str, version: int = 0) -> int:
 def versions(base: pathlib.Path) -> list[Version]:
     """The versions of every model in a model base, in order.
 
+    Folders that can't be read, as a disk's lost+found, are left out, which is said.
+
     Raises:
         UserError: there is no such folder, or `models.config` is damaged.
     """
     if not base.is_dir():
         raise errors.UserError(f"--export_dir={base}: no such folder")
     served = _read(base)
-    names = sorted(folder.name for folder in base.iterdir() if numbers(base, folder.name))
+    names = sorted(folder.name for folder in base.iterdir() if _has_versions(base, folder.name))
     labels = {entry.name: entry.version_labels for entry in served.model_config_list.config}
     return [
         Version(
@@ -130,9 +133,25 @@ def versions(base: pathlib.Path) -> list[Version]:
     ]
 
 
+def _has_versions(base: pathlib.Path, name: str) -> bool:
+    try:
+        return bool(numbers(base, name))
+    except errors.UserError as error:
+        print(f"{error}; left out", file=sys.stderr)
+        return False
+
+
 def numbers(base: pathlib.Path, name: str) -> list[int]:
-    """The numbers of the versions of a model that are there, in order."""
-    there = (base / name).iterdir() if (base / name).is_dir() else ()
+    """The numbers of the versions of a model that are there, in order.
+
+    Raises:
+        UserError: its folder can't be read.
+    """
+    folder = base / name
+    try:
+        there = list(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise errors.UserError(f"{folder}: not readable ({reading.reason(error)})") from error
     return sorted(
         int(each.name) for each in there if _NUMBER.fullmatch(each.name) and each.is_dir()
     )

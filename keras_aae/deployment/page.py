@@ -125,11 +125,12 @@ def build(
         folder: Where to write; files of an earlier page are overwritten.
 
     Raises:
-        UserError: the model isn't one of images, or the folder can't be written.
+        UserError: the model isn't one of grey or RGB images, or the folder can't be written.
     """
-    if len(model.example_shape) != 3:
+    if len(model.example_shape) != 3 or model.example_shape[-1] not in (1, 3):
         raise errors.UserError(
-            f"--run_dir: expected a model of images. Received: examples of {model.example_shape}"
+            "--run_dir: expected a model of images, grey or RGB. "
+            f"Received: examples of {model.example_shape}"
         )
     count = min(_TRAINING, max(1, _TRAINING_BYTES // math.prod(model.example_shape)))
     training = dataset.train.spread(count)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
 import inspect
@@ -26,6 +27,8 @@ from keras_aae.models import observation as observation_lib
 from keras_aae.models import phases as phases_lib
 from keras_aae.models import seeds as seeds_lib
 from keras_aae.models import trainer
+
+_POSITIONAL = "positional arguments"  # In what `get_config` gives of a user's subclass.
 
 
 class Autoencoder(trainer.Trainer):
@@ -76,9 +79,7 @@ class Autoencoder(trainer.Trainer):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Autoencoder":
         made = super().__new__(cls, *args, **kwargs)
-        bound = inspect.signature(cls.__init__).bind(None, *args, **kwargs).arguments
-        named = {name: value for name, value in bound.items() if name not in ("self", "kwargs")}
-        object.__setattr__(made, "_arguments", named | bound.get("kwargs", {}))
+        object.__setattr__(made, "_arguments", _arguments(cls, args, kwargs))
         return made
 
     def __init__(
@@ -170,7 +171,8 @@ class Autoencoder(trainer.Trainer):
         """The arguments of the constructor, for Keras to save.
 
         Raises:
-            ValueError: the prior is a distribution without a registered name.
+            ValueError: the prior is a distribution without a registered name, or a function is not
+                registered with Keras.
         """
         prior = self._arguments.get("prior")
         if isinstance(prior, tfd.Distribution):
@@ -178,6 +180,13 @@ class Autoencoder(trainer.Trainer):
                 "Expected a prior with a name, to save the model: keras_aae.priors.register gives "
                 f"it one. Received: prior={prior}"
             )
+        for name, value in self._arguments.items():
+            if inspect.isfunction(value) and not _is_registered(value):
+                raise ValueError(
+                    f"Expected {name} to be registered, to save the model: "
+                    "keras.saving.register_keras_serializable() decorates a function with a name. "
+                    f"Received: {name}={value}"
+                )
         serialize = keras.saving.serialize_keras_object
         arguments = {**self._arguments, "seed": self.seed}  # Also one that was drawn.
         return {name: serialize(value) for name, value in arguments.items()}
@@ -190,12 +199,11 @@ class Autoencoder(trainer.Trainer):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Autoencoder":
         """A new model with what `get_config` gave."""
-        return cls(
-            **{
-                name: keras.saving.deserialize_keras_object(value, custom_objects)
-                for name, value in config.items()
-            }
-        )
+        given = {
+            name: keras.saving.deserialize_keras_object(value, custom_objects)
+            for name, value in config.items()
+        }
+        return cls(*given.pop(_POSITIONAL, ()), **given)
 
     # The parts of a code
 
@@ -511,6 +519,27 @@ class Autoencoder(trainer.Trainer):
         )
 
 
+def _arguments(cls: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a constructor by name; those that it takes as `*args` by `_POSITIONAL`."""
+    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+    found: dict[str, Any] = {}
+    for name, value in signature.bind(None, *args, **kwargs).arguments.items():
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            found |= value
+        elif kind is inspect.Parameter.VAR_POSITIONAL:
+            found[_POSITIONAL] = list(value)
+        else:
+            found[name] = value
+    del found["self"]
+    return found
+
+
+def _is_registered(function: Callable) -> bool:
+    name = keras.saving.get_registered_name(function)
+    return keras.saving.get_registered_object(name) is function
+
+
 def _checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
     shape = tuple(shape)
     whole = all(isinstance(size, (int, np.integer)) and size > 0 for size in shape)
@@ -519,7 +548,7 @@ def _checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
             "Expected input_shape to be (height, width, channels) or (features,), whole numbers "
             f"above 0. Received: {shape}"
         )
-    return shape
+    return tuple(int(size) for size in shape)
 
 
 def _decoder(

@@ -11,6 +11,7 @@ import abc
 from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
+import inspect
 import math
 from typing import Any
 
@@ -72,8 +73,20 @@ class Family(abc.ABC):
         return keras.Model(inputs, made, name="encoder")
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor, for Keras to save."""
-        return dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
+        """The arguments of the constructor, for Keras to save.
+
+        Raises:
+            ValueError: a subclass has some, is no dataclass, and lacks a `get_config` of its own.
+        """
+        if dataclasses.is_dataclass(self):
+            return dataclasses.asdict(self)
+        made = type(self).__init__
+        if made is not object.__init__ and len(inspect.signature(made).parameters) > 1:
+            raise ValueError(
+                f"Expected {type(self).__name__}.get_config, to save the model: its constructor "
+                "takes arguments"
+            )
+        return {}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Family":
@@ -325,7 +338,8 @@ class Backbone(Family):
         backbone = keras.applications.MobileNetV2((64, 64, 3), include_top=False, weights=None)
         network = ka.networks.Backbone(backbone, scale=2.0, offset=-1.0)
 
-    The networks get copies of the layer, with its weights.
+    The networks get copies of the layer, with its weights and, of each layer in it, whether that is
+    trainable.
 
     Args:
         layer: Takes [B, height, width, channels] or [B, features] and gives [B, F], or
@@ -347,12 +361,16 @@ class Backbone(Family):
         self.scale = scale
         self.offset = offset
         self.others = others
+        self._trainable = [each.trainable for each in layer._flatten_layers()]
 
     def features(self, x: keras.KerasTensor) -> keras.KerasTensor:
         copy = type(self.layer).from_config(self.layer.get_config())
         x = copy(keras.layers.Rescaling(self.scale, self.offset)(x))
         if self.layer.built:
             copy.set_weights(self.layer.get_weights())
+        # From the outside in: a layer's flag sets those of all in it.
+        for each, trainable in zip(copy._flatten_layers(), self._trainable, strict=False):
+            each.trainable = trainable
         return keras.layers.GlobalAveragePooling2D()(x) if len(x.shape) == 4 else x
 
     def decoder(self, code_size: int, output_shape: tuple[int, ...]) -> keras.Model:
@@ -369,10 +387,14 @@ class Backbone(Family):
             "scale": self.scale,
             "offset": self.offset,
             "others": serialize(self.others),
+            "trainable": self._trainable,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Backbone":
         deserialize = keras.saving.deserialize_keras_object
+        trainable = config.pop("trainable", None)
         restored = {name: deserialize(config[name]) for name in ("layer", "others")}
-        return cls(**{**config, **restored})
+        made = cls(**{**config, **restored})
+        made._trainable = made._trainable if trainable is None else trainable
+        return made

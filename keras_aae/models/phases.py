@@ -127,6 +127,14 @@ class Phase(abc.ABC):
             code: Their code.
         """
 
+    def count(self, batch: Batch) -> tf.Tensor:
+        """How many rows the loss is a mean over, int32 scalar.
+
+        Args:
+            batch: The rows that it sees.
+        """
+        return tf.shape(batch.y)[0]
+
 
 class EncoderPhase(Phase):
     """A phase that trains the encoder for the sake of one latent variable.
@@ -211,6 +219,9 @@ class Classification(EncoderPhase):
     def loss(self, model: Model, batch: Batch, code: latents.Code) -> tf.Tensor:
         del model
         return losses.classification(batch.y, code[self.latent.logits])
+
+    def count(self, batch: Batch) -> tf.Tensor:
+        return tf.math.count_nonzero(batch.y >= 0, dtype=tf.int32)
 
 
 class Agreement(EncoderPhase):

@@ -36,6 +36,7 @@ class Trainer(keras.Model):
         step: How many minibatches it was trained on.
         temperature: What divides the logits of classes in `classify`, float32; 1 until it is set,
             as `evaluation.Evaluator.calibrate` does.
+        phase_networks: The networks that a user's own phases built, where there are any.
         optimizers: The optimizer of each optimizer step by name, once it is compiled.
         labels: Which training labels it learns from: `none`, `few` (beside examples without them)
             or `all`.
@@ -58,8 +59,17 @@ class Trainer(keras.Model):
         )
         for phase in self.phases:
             phase.build(self)
+        self._keep_networks_of_phases()
         self._trackers = {phase.name: keras.metrics.Mean(phase.name) for phase in self.phases}
         self._error_rate = metrics_lib.error_rate(self.prediction, self.num_predicted)
+
+    def _keep_networks_of_phases(self) -> None:
+        """Makes networks that phases built for themselves part of the model, which is saved."""
+        own = {id(layer) for layer in self._flatten_layers()}
+        trained = [network for phase in self.phases for network in phase.networks(self)]
+        found = {id(network): network for network in trained if id(network) not in own}
+        if found:
+            self.phase_networks = list(found.values())
 
     def add_state(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
         """A variable for what a phase keeps from step to step, float32, zeros at first.
@@ -326,16 +336,16 @@ class Trainer(keras.Model):
         """
         seen = {True: (batch, code), False: (batch.plain(), batch.plain_code(code))}
         losses = [tf.reduce_mean(phase.loss(self, *seen[phase.whole_batch])) for phase in phases]
-        count = tf.shape(batch.y)[0]
-        if not batch.training:
-            # A replica may get none of the last examples, of which there is no mean.
-            losses = [tf.where(count > 0, loss, 0.0) for loss in losses]
+        counts = [phase.count(seen[phase.whole_batch][0]) for phase in phases]
         sums: dict[str, tf.Tensor] = {}
-        for phase, loss in zip(phases, losses, strict=True):
+        weights: dict[str, tf.Tensor] = {}
+        for phase, loss, count in zip(phases, losses, counts, strict=True):
+            # A batch may have no rows that count, or a replica none of the last examples.
+            loss = tf.where(count > 0, loss, 0.0)
             sums[phase.name] = sums[phase.name] + loss if phase.name in sums else loss
+            weights[phase.name] = tf.minimum(count, 1) if batch.training else count
         for name, loss in sums.items():
-            weight = None if batch.training else count
-            self._trackers[name].update_state(loss, sample_weight=weight)
+            self._trackers[name].update_state(loss, sample_weight=weights[name])
         return losses
 
     # Compiled functions

@@ -27,9 +27,12 @@ class VariationalAutoencoder(autoencoder.Autoencoder):
         input_shape: The shape of one example: (height, width, channels) or (features,).
         style_size: Dimensions of the code z.
         prior: The prior p(z): a name for `priors.get` or a TFP distribution. Its density must be
-            positive everywhere: with `uniform` the divergence is infinite.
+            positive everywhere, as that of `uniform` isn't: the divergence would be infinite.
         reconstruction_weight: Weight of the reconstruction loss; divided by D, of the divergence.
         **kwargs: As `autoencoder.Autoencoder`.
+
+    Raises:
+        ValueError: the prior is `uniform`.
     """
 
     def __init__(
@@ -41,6 +44,11 @@ class VariationalAutoencoder(autoencoder.Autoencoder):
         reconstruction_weight: float = defaults.RECONSTRUCTION_WEIGHT,
         **kwargs: Any,
     ):
+        if prior == "uniform":
+            raise ValueError(
+                "Expected a prior whose density is positive everywhere, or the divergence from a "
+                "Gaussian posterior is infinite. Received: prior='uniform'"
+            )
         z = latents.Style(style_size, prior, "gaussian")
         reconstruction = phases.Reconstruction(reconstruction_weight)
         divergence = phases.Divergence(z, reconstruction_weight)
