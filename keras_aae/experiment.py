@@ -268,7 +268,7 @@ def _export_again(config: config_lib.Config) -> dict:
 def _convert(config: config_lib.Config) -> dict:
     """Converts the trained model of a finished run to .tflite files."""
     with _finished_run(config) as (directory, model, results):
-        precisions = config.precision.split(",")
+        precisions = list(dict.fromkeys(config.precision.split(",")))
         examples = directory.load_examples()
         results["edge"] = conversion.convert(model, examples, precisions, directory)
         _report(config, results, directory)

@@ -103,7 +103,7 @@ def _text_of(path: pathlib.Path) -> str:
             content = file.read(_LONGEST + 1)
         if len(content) > _LONGEST:
             raise ValueError(f"longer than {_LONGEST:,} bytes")
-        return content.decode()
+        return content.decode("utf-8-sig")  # Windows's editors begin a file with a mark.
     except (OSError, ValueError) as error:
         why = reading.reason(error)
         raise errors.UserError(f"--flagfile={path}: not readable as text ({why})") from error

@@ -39,6 +39,7 @@ _DEFINE: dict[type, Any] = {
     float: flags.DEFINE_float,
 }
 _FIELDS = dataclasses.fields(config_lib.Config)
+_PATHS = ("run_dir", "export_dir", "data_dir", "dataset")
 _YEARS = range(1980, 2108)  # That a ZIP file can say.
 _SMOKE = (
     "Only try whether everything works: 20 steps, and mnist_5k in place of a data set that would "
@@ -81,9 +82,10 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
         raise errors.UserError(
             f"expected flags only, like --labels=100. Received: {positional[1]!r}"
         )
-    names = [field.name for field in _FIELDS]
-    given: dict[str, Any] = {name: values[name].value for name in names if values[name].present}
-    chosen: dict[str, Any] = {name: values[name].value for name in names}
+    chosen: dict[str, Any] = {field.name: values[field.name].value for field in _FIELDS}
+    # A shell leaves the ~ in --run_dir=~/here as it is.
+    chosen |= {name: os.path.expanduser(chosen[name]) for name in _PATHS}
+    given = {name: value for name, value in chosen.items() if values[name].present}
     config = config_lib.Config(**chosen)
     usage.check_mode(given, config.mode)
     if values.smoke and config.mode != "train":

@@ -9,6 +9,22 @@ from keras_aae.data import raw_data
 from keras_aae.data import splits
 
 
+@pytest.mark.parametrize(
+    "settings", [{"batch_size": -4}, {"batch_size": 4.0}, {"augment_shift": -1}, {"start": -1}]
+)
+def test_minibatches_are_of_whole_numbers(bars_npz, settings):
+    (name,) = settings
+    with pytest.raises(ValueError, match=f"Expected {name}, a whole number"):
+        data.minibatches(data.load(bars_npz), **settings)
+
+
+def test_minibatches_have_a_label_for_each_example(bars_npz):
+    dataset = data.load(bars_npz)
+    few = dataset._replace(train=data.Split(dataset.train.x, dataset.train.y[:50]))
+    with pytest.raises(ValueError, match=r"for each of 135 examples. Received: 50"):
+        data.minibatches(few)
+
+
 def test_the_split_is_balanced_disjoint_and_drawn_from_the_seed(bars_npz):
     first, again, other = (
         data.load(bars_npz, labels=9, validation=0.2, seed=seed) for seed in (0, 0, 1)

@@ -12,6 +12,7 @@ import tensorflow_probability as tfp
 
 from keras_aae import models
 from keras_aae.models import aae
+from keras_aae.models import adversaries
 from keras_aae.models import networks
 from keras_aae.models import observation
 from keras_aae.models import priors
@@ -327,6 +328,24 @@ def test_classification_learns_and_classify_predicts():
 def test_arguments_out_of_range_are_refused(name, value, message):
     with pytest.raises(ValueError, match=message):
         models.get("dimreduce")(SHAPE, num_classes=3, **{name: value})
+
+
+def test_a_phase_is_not_called_as_what_is_measured():
+    phase = adversaries.SlicedWasserstein(make("aae").latents[0], 1.0)
+    phase.name = "error_rate"
+    with pytest.raises(ValueError, match="phases of other names than error_rate"):
+        make("aae", extra_phases=[phase])
+
+
+@pytest.mark.parametrize("name", ["aae", "clustering"])
+def test_views_are_a_function_or_none(name):
+    with pytest.raises(ValueError, match=r"Expected views: a function, or None. Received: views=7"):
+        make(name, views=7)
+
+
+def test_the_shape_of_examples_may_be_of_numpy_integers():
+    made = models.get("aae")(tuple(np.array(SHAPE)), network="mlp", style_size=2)
+    assert made.encode(bars(2)[0])["style"].shape == (2, 2)
 
 
 def test_a_vae_refuses_a_prior_whose_density_is_zero_somewhere():

@@ -89,8 +89,7 @@ def test_slurm_gives_the_addresses_and_the_task_its_gpus(monkeypatch):
     "text",
     [
         "{",
-        "[]",
-        "{}",
+        "[1]",
         tf_config({"ps": ["a:1"], "worker": ["b:1"]}, "worker", 0),
         tf_config({"worker": "a:1"}, "worker", 0),
         tf_config({"worker": [1, 2]}, "worker", 0),
@@ -121,6 +120,14 @@ def test_settings_for_one_process_are_refused(monkeypatch, settings, message):
     monkeypatch.setenv("TF_CONFIG", tf_config(THREE, "chief", 0))
     with pytest.raises(errors.UserError, match=message):
         cluster.find(config_lib.Config(strategy="multiworker", **settings))
+
+
+@pytest.mark.parametrize("text", ["", " ", "{}", '{"environment": "cloud"}'])
+def test_a_tf_config_without_a_cluster_is_that_of_one_process(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    assert cluster.find(config_lib.Config(run_dir="run")) is None
+    with pytest.raises(errors.UserError, match="TF_CONFIG"):
+        cluster.find(config_lib.Config(strategy="multiworker", run_dir="run"))
 
 
 def test_several_workers_are_asked_for_and_there_is_no_cluster():

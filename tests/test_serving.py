@@ -192,6 +192,12 @@ def test_a_folder_that_cannot_be_read_is_left_out_of_the_versions(base, monkeypa
         model_base.next_number(base, "lost+found")
 
 
+def test_without_a_record_the_newest_version_is_promoted(base):
+    (base / "models.config").unlink()
+    newest = max(model_base.numbers(base, "digits"))
+    assert model_base.promote(base, "digits") == newest
+
+
 def test_only_folders_named_as_exports_name_them_are_versions(base):
     for folder in ("007", "0", "1" * 19, "latest"):
         (base / "digits" / folder).mkdir()

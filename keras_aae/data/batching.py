@@ -40,6 +40,8 @@ class Minibatches:
         start: The step to begin with.
 
     Raises:
+        ValueError: an argument is out of its range, or there is another number of labels than of
+            examples.
         UserError: both batch sizes are 0, or `labelled_batch_size` is not and no training example
             has a label.
 
@@ -58,6 +60,15 @@ class Minibatches:
         augment_shift: int = 0,
         start: int = 0,
     ):
+        whole = {"batch_size": batch_size, "labelled_batch_size": labelled_batch_size}
+        for name, value in (whole | {"augment_shift": augment_shift, "start": start}).items():
+            if not isinstance(value, (int, np.integer)) or value < 0:
+                raise ValueError(f"Expected {name}, a whole number from 0 on. Received: {value}")
+        if len(dataset.train.x) != len(dataset.train.y):
+            raise ValueError(
+                f"Expected a label, or -1, for each of {len(dataset.train.x)} examples. "
+                f"Received: {len(dataset.train.y)}"
+            )
         self._x = dataset.train.x
         self._seed = seed
         self._shift = augment_shift

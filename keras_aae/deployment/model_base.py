@@ -89,7 +89,7 @@ def promote(base: pathlib.Path, name: str, version: int = 0) -> int:
     Args:
         base: The model base.
         name: The model.
-        version: Its number. Default, 0: the canary.
+        version: Its number. Default, 0: the canary, or the newest where none is.
 
     Returns:
         The version.
@@ -99,8 +99,8 @@ def promote(base: pathlib.Path, name: str, version: int = 0) -> int:
             can't be written.
     """
     with _changing(base, name) as labels:
-        version = version or labels["canary"]
         there = numbers(base, name)
+        version = version or labels["canary"] or max(there, default=0)
         if version not in there:
             raise errors.UserError(
                 f"--name={name} --version={version}: expected one of the versions {there} in {base}"

@@ -108,6 +108,8 @@ class Autoencoder(trainer.Trainer):
             )
         if not 0 <= average < 1:
             raise ValueError(f"Expected 0 <= average < 1. Received: average={average}")
+        if views is not None and not callable(views):
+            raise ValueError(f"Expected views: a function, or None. Received: views={views!r}")
         checks.not_negative(input_noise=input_noise)
         self.example_shape = _checked_shape(input_shape)
         self.observation = observation or observation_lib.of_shape(self.example_shape)

@@ -49,6 +49,8 @@ class Trainer(keras.Model):
     def _start(self, phases: Iterable[phases_lib.Phase], update_rule: str, average: float) -> None:
         """Builds the phases; the networks are there."""
         self.phases = tuple(phases)
+        if any(phase.name == "error_rate" for phase in self.phases):
+            raise ValueError("Expected phases of other names than error_rate, which is measured")
         self.update_rule = updates.get(update_rule)
         self.average = average
         self.step = self.add_weight(

@@ -51,8 +51,9 @@ def find(config: config_lib.Config) -> Cluster | None:
 
 
 def _described(asked_for: bool) -> Cluster | None:
-    if _VARIABLE in os.environ:
-        return _of_tf_config(os.environ[_VARIABLE])
+    text = os.environ.get(_VARIABLE, "")
+    if (asked_for and text) or _names_a_cluster(text):
+        return _of_tf_config(text)
     if not asked_for:
         return None
     missing = [f"SLURM_{name}" for name in _SLURM if f"SLURM_{name}" not in os.environ]
@@ -68,6 +69,14 @@ def _described(asked_for: bool) -> Cluster | None:
             f"Received: SLURM_PROCID={number}, SLURM_STEP_NUM_TASKS={count}"
         )
     return Cluster(int(count), int(number), slurm=True)
+
+
+def _names_a_cluster(text: str) -> bool:
+    """Whether the variable is more than empty, or JSON of other things, as some platforms set."""
+    try:
+        return bool(text.strip()) and "cluster" in dict(json.loads(text))
+    except (ValueError, TypeError, RecursionError):
+        return True  # Damaged: it is read, and refused.
 
 
 def _of_tf_config(text: str) -> Cluster:
