@@ -36,7 +36,7 @@ def load_data(config: config_lib.Config) -> data.Dataset:
             "them"
         )
     if labels is None:
-        labels = {"none": 0, "few": _few(raw, config.validation), "all": -1}[learns]
+        labels = _few(config, raw) if learns == "few" else {"none": 0, "all": -1}[learns]
     dataset = splits.split(raw, labels=labels, validation=config.validation, seed=config.seed)
     _check_images(config, dataset)
     if config.propagation_steps and data.UNLABELLED not in dataset.train.y:
@@ -47,10 +47,16 @@ def load_data(config: config_lib.Config) -> data.Dataset:
     return dataset
 
 
-def _few(raw: raw_data.Raw, validation: float) -> int:
+def _few(config: config_lib.Config, raw: raw_data.Raw) -> int:
     """The default number of labels: 10 of each class, or what the smallest has left to train on."""
     counts = np.bincount(raw.y_train[raw.y_train >= 0], minlength=len(raw.classes))
-    left = counts - np.round(validation * counts)
+    if not counts.all():
+        name = raw.classes[int(counts.argmin())]
+        raise errors.UserError(
+            f"--dataset={config.dataset}: class {name} has no labelled training example, and "
+            f"--model={config.model} learns from some of each class"
+        )
+    left = counts - np.round(config.validation * counts)
     return len(raw.classes) * max(1, int(left.min(initial=config_lib.LABELS_PER_CLASS)))
 
 

@@ -134,6 +134,13 @@ def test_the_default_labels_are_what_the_smallest_class_has(tmp_path, smallest, 
     assert (assembly.load_data(config).train.y >= 0).sum() == given
 
 
+def test_a_class_that_only_test_examples_have_is_named(tmp_path):
+    (x, y), path = bars(90), tmp_path / "set.npz"
+    np.savez(path, x_train=x[y < 2], y_train=y[y < 2], x_test=x, y_test=y)
+    with pytest.raises(errors.UserError, match="class 2 has no labelled training example"):
+        assembly.load_data(config_lib.Config(dataset=str(path)))
+
+
 @pytest.mark.parametrize(
     "setting",
     [
