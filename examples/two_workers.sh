@@ -11,10 +11,12 @@ workers='"127.0.0.1:23451", "127.0.0.1:23452"'
 command=(python -m keras_aae.launch --strategy=multiworker --run_dir=runs/two_workers "$@")
 
 start() {
-  TF_CONFIG="{\"cluster\": {\"worker\": [$workers]}, \"task\": {\"type\": \"worker\", \"index\": $1}}" "${command[@]}"
+  TF_CONFIG="{\"cluster\": {\"worker\": [$workers]}, \"task\": {\"type\": \"worker\", \"index\": $1}}" exec "${command[@]}"
 }
 
-trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 start 1 >runs/two_workers-1.log 2>&1 &
+other=$!
+# One that waits for the chief ends by SIGKILL alone, and has nothing to lose.
+trap 'kill -KILL $other 2>/dev/null || true' EXIT
 start 0 2>&1 | tee runs/two_workers-0.log
-wait $!
+wait $other

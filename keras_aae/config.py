@@ -7,6 +7,7 @@ flagfile. This module imports no TensorFlow, so a mistake in a flag is answered 
 from collections.abc import Mapping
 import dataclasses
 import functools
+import os
 import shlex
 from typing import Any
 
@@ -26,6 +27,7 @@ _FREE = (
     *("parzen_samples", "precision", "version", "steps_per_execution", "max_memory", "on_nan"),
 )
 
+_PATHS = ("run_dir", "runs", "export_dir", "data_dir", "dataset")  # Or lists of them.
 
 _run = functools.partial(fields.setting, group="Run")
 _data = functools.partial(fields.setting, group="Data")
@@ -349,6 +351,9 @@ class Config:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             fields.check(field, getattr(self, field.name))
+        for name in _PATHS:  # A shell leaves the ~ in --run_dir=~/here as it is.
+            parts = map(os.path.expanduser, getattr(self, name).split(","))
+            object.__setattr__(self, name, ",".join(parts))
         for name, default in usage.own_defaults(self.model).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, default)
@@ -439,7 +444,7 @@ class Config:
             "steps": 20,
             "evaluate_every": 10,
             "steps_per_execution": 1,
-            "propagation_steps": min(self.propagation_steps, 10),
+            "propagation_steps": 10 if self.propagation_steps else 0,
             "parzen_samples": min(self.parzen_samples, 100),
         }
         if self.sweep.partition("=")[0] in changed:

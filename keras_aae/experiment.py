@@ -210,9 +210,14 @@ def _trained(
             return model, checkpoints
         except errors.NotFiniteError as error:
             step = int(model.step.numpy())
-            if config.on_nan == "stop" or len(rollbacks) == _ROLLBACKS:
+            if len(rollbacks) == _ROLLBACKS:
                 raise errors.NotFiniteError(
-                    f"{error} at step {step}; the last checkpoint before is kept. Try "
+                    f"{error} at step {step}, after going back {_ROLLBACKS} times. Try a smaller "
+                    "--learning_rate in another --run_dir"
+                ) from error
+            if config.on_nan == "stop":
+                raise errors.NotFiniteError(
+                    f"{error} at step {step}; checkpoints before it are kept. Try "
                     "--on_nan=rollback, or a smaller --learning_rate in another --run_dir"
                 ) from error
             print(f"{error} at step {step}: going back, to half the learning rate", file=sys.stderr)

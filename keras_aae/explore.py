@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import contextlib
 from http import HTTPStatus
 from http import server
+import os
 import pathlib
 import socket
 import sys
@@ -176,9 +177,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Explores a finished run of a model of images in the browser.",
         allow_abbrev=False,
     )
-    parser.add_argument("--run_dir", required=True, help="the directory of the run")
+    path = os.path.expanduser  # A shell leaves the ~ in --run_dir=~/here as it is.
+    parser.add_argument("--run_dir", type=path, required=True, help="the directory of the run")
     parser.add_argument(
-        "--export_page", default="", help="write the page to this folder, for any web server"
+        "--export_page",
+        type=path,
+        default="",
+        help="write the page to this folder, for any web server",
     )
     parser.add_argument("--port", type=int, default=0, help="where to serve it; default: any")
     given = parser.parse_args(arguments)

@@ -35,6 +35,7 @@ def find(name: str, beside: pathlib.Path = pathlib.Path()) -> pathlib.Path:
     Raises:
         UserError: there is no such file.
     """
+    name = os.path.expanduser(name)
     for path in (beside / name, pathlib.Path(name), *(folder / name for folder in _SHIPPED)):
         if os.path.isfile(path):
             return path

@@ -33,14 +33,8 @@ def exit_at_once() -> None:
 
     An exception would be caught by some of the libraries that are being imported.
     """
-
-    def leave(number: int, frame: object) -> NoReturn:
-        sys.stderr.write("keras_aae: interrupted\n")
-        sys.stderr.flush()
-        os._exit(128 + number)
-
     for number in _handled():
-        signal.signal(number, leave)
+        signal.signal(number, lambda number, frame: _leave(number))
 
 
 @contextlib.contextmanager
@@ -78,7 +72,24 @@ def awaited() -> Iterator[Callable[[], Interrupted | None]]:
 
 
 @contextlib.contextmanager
-def _handling(handler: Callable) -> Iterator[None]:
+def at_once() -> Iterator[None]:
+    """Within, a signal ends the process as the kernel does by default.
+
+    For waits in TensorFlow during which no handler and no other thread of Python runs. The kernel
+    spares process 1 of a container.
+    """
+    with _handling(signal.SIG_DFL):
+        yield
+
+
+def _leave(number: int) -> NoReturn:
+    sys.stderr.write("keras_aae: interrupted\n")
+    sys.stderr.flush()
+    os._exit(128 + number)
+
+
+@contextlib.contextmanager
+def _handling(handler: Callable | signal.Handlers) -> Iterator[None]:
     """Within, a function handles the signals; only a program's main thread can have that."""
     if threading.current_thread() is not threading.main_thread():
         yield

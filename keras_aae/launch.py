@@ -39,7 +39,6 @@ _DEFINE: dict[type, Any] = {
     float: flags.DEFINE_float,
 }
 _FIELDS = dataclasses.fields(config_lib.Config)
-_PATHS = ("run_dir", "export_dir", "data_dir", "dataset")
 _YEARS = range(1980, 2108)  # That a ZIP file can say.
 _SMOKE = (
     "Only try whether everything works: 20 steps, and mnist_5k in place of a data set that would "
@@ -83,8 +82,6 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
             f"expected flags only, like --labels=100. Received: {positional[1]!r}"
         )
     chosen: dict[str, Any] = {field.name: values[field.name].value for field in _FIELDS}
-    # A shell leaves the ~ in --run_dir=~/here as it is.
-    chosen |= {name: os.path.expanduser(chosen[name]) for name in _PATHS}
     given = {name: value for name, value in chosen.items() if values[name].present}
     config = config_lib.Config(**chosen)
     usage.check_mode(given, config.mode)

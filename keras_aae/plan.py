@@ -1,6 +1,7 @@
 """The runs that one command asks for: each seed of `--seeds` with each value of `--sweep`."""
 
 import collections
+from collections.abc import Mapping
 import dataclasses
 import itertools
 from typing import Any
@@ -58,7 +59,8 @@ def variations(config: config_lib.Config) -> list[Variation]:
     made = []
     for value, seed in itertools.product(swept, seeds):
         parts = [f"{name}={each}" for name, each in (*value.items(), *seed.items())]
-        changed = dataclasses.replace(config, seeds="", sweep="", **value, **seed)
+        settings: dict[str, Any] = {**_unset(config, value), **value, **seed}
+        changed = dataclasses.replace(config, seeds="", sweep="", **settings)
         name = parse.quote(",".join(parts), safe="=,+")  # A value may be a path.
         made.append(Variation(name, ",".join(parts[: len(value)]), changed))
     counts = collections.Counter(each.name for each in made)
@@ -82,6 +84,12 @@ def _swept(config: config_lib.Config) -> list[dict[str, Any]]:
             "which can't be swept"
         )
     return [{name: _parsed(config, found[name], value)} for value in values.split(",")]
+
+
+def _unset(config: config_lib.Config, changed: Mapping[str, Any]) -> dict[str, None]:
+    """What another model has its own default for, where these settings have that of theirs."""
+    usual = usage.own_defaults(config.model) if "model" in changed else {}
+    return {name: None for name, value in usual.items() if getattr(config, name) == value}
 
 
 def _parsed(config: config_lib.Config, field: dataclasses.Field, text: str) -> Any:

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import stat
 
 _LONGEST = 200  # Characters of a reason.
@@ -32,5 +33,6 @@ def reason(error: Exception) -> str:
     It is the exception's name where that says nothing.
     """
     text = " ".join(str(getattr(error, "strerror", None) or error).split())
+    text = re.sub(r"\{\{function_node \S+\}\} ?", "", text)  # Where in TensorFlow it came up.
     telling = [each for each in _TELLING if each in text and each != text]
     return ": ".join([*telling[:1], text])[:_LONGEST] or type(error).__name__

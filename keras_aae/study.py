@@ -31,40 +31,38 @@ def run(config: config_lib.Config) -> dict:
 
     Raises:
         UserError: as `experiment.run`; or the directory is in use, or holds a single run or a
-            study of other runs; or, once the others have run, losses of some were not finite.
+            study of other runs; or, once the others have run, some could not.
         Interrupted: a signal asked the program to end; how to go on was said.
     """
     variations = plan.variations(config)
     directory = run_directory.RunDirectory(config.run_dir)
     if not config.run_dir:
         directory = run_directory.RunDirectory.new(config.name)
-    summary: dict[str, Any] = {
-        "name": config.name,
-        "command": config.command(),
-        "runs": [],
-        "diverged": [],
-    }
+    summary: dict[str, Any] = {"name": config.name, "command": config.command(), "runs": []}
+    failed: dict[str, str] = {}
     with directory.claim_study([each.name for each in variations]) as finished:
+        for each in variations:  # That no run is of other settings is known before one begins.
+            run_directory.RunDirectory(directory.path / each.name).check(each.config)
         for number, each in enumerate(variations, 1):
             print(f"{each.name}: {number} of {len(variations)}", file=sys.stderr)
             try:
                 finished[each.name] = _finished(config, each, directory.path)
-            except errors.NotFiniteError as error:
+            except errors.UserError as error:
                 print(f"keras_aae: {each.name}: {error}", file=sys.stderr)
-                summary["diverged"].append(each.name)
+                failed[each.name] = str(error)
+                finished.pop(each.name, None)
             # After each run, so that a study that is stopped shows what it has.
             summary["runs"] = [finished[it.name] for it in variations if it.name in finished]
+            summary["failed"] = failed
             if summary["runs"]:
                 directory.write_summary(summary)
                 directory.write("study.html", study_page.render(summary, len(variations)))
     if summary["runs"]:
         print(tables.markdown(tables.rows(tables.groups(summary))), end="")
         print(f"study      {directory.path / 'study.html'}")
-    if summary["diverged"]:
-        raise errors.UserError(
-            f"losses or weights of {', '.join(summary['diverged'])} were not finite; what came of "
-            "the others is there"
-        )
+    if failed:
+        (name, reason), *others = failed.items()
+        raise errors.UserError(f"{name}: {reason}" + f" (and {len(others)} more)" * bool(others))
     return summary
 
 

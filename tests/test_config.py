@@ -143,6 +143,14 @@ def test_a_smoke_test_on_the_embedded_data_has_labels_for_it():
     assert (sized.image_size, sized.on_bad_image) == (None, "fail")
 
 
+def test_a_path_may_begin_at_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    found = config.Config(run_dir="~/run", export_dir="~/models", dataset="~/x.npz")
+    places = (found.run_dir, found.export_dir, found.dataset)
+    assert places == tuple(f"/home/someone/{name}" for name in ("run", "models", "x.npz"))
+    assert config.Config(mode="table", runs="~/a,b,~/c").runs == "/home/someone/a,b,/home/someone/c"
+
+
 def test_the_flagfile_of_a_run_without_views_repeats_it():
     without = config.Config(views="none")
     assert config_of(*without.to_flagfile().split()) == without

@@ -114,3 +114,12 @@ def test_a_supervised_model_reconstructs_with_the_label(monkeypatch):
 
     np.testing.assert_allclose(found, squared_error(labels), rtol=1e-5)
     assert not np.allclose(found, squared_error((labels + 1) % 3), rtol=1e-4)
+
+
+def test_the_reconstruction_of_a_decoder_that_receives_labels_is_over_labelled_examples_alone():
+    evaluator = evaluation.Evaluator(make("supervised"))
+    x, y = bars(12)
+    few = np.where(np.arange(12) < 4, y, data.UNLABELLED)
+    alone = evaluator.evaluate(data.Split(x[:4], y[:4]))["reconstruction_mse"]
+    assert evaluator.evaluate(data.Split(x, few))["reconstruction_mse"] == pytest.approx(alone)
+    assert evaluator.evaluate(data.Split(x, np.full(12, data.UNLABELLED))) == {}

@@ -16,7 +16,8 @@ from keras_aae import launch
 def test_flagfiles_are_found_by_name_from_anywhere_and_may_nest(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.cfg").write_text("\ufeff// mine\n--flagfile=quickstart.cfg\n\n--seed=7\n")
-    arguments = flagfiles.expand(["--flagfile", "mine.cfg", "--labels=20"])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    arguments = flagfiles.expand(["--flagfile", "~/mine.cfg", "--labels=20"])
     assert arguments[0] == "--name=quickstart"
     assert arguments[-2:] == ["--seed=7", "--labels=20"]
 

@@ -511,13 +511,15 @@ class Prediction(phases.Phase):
 
     def build(self, model):
         self.network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        self.fixed = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])  # Not trained.
 
     def networks(self, model):
         return (self.network,)
 
     def loss(self, model, batch, code):
         brightness = tf.reduce_mean(batch.x, axis=[1, 2])
-        return tf.reduce_mean((self.network(code["style"]) - brightness) ** 2, axis=-1)
+        wanted = self.fixed(brightness)
+        return tf.reduce_mean((self.network(code["style"]) - wanted) ** 2, axis=-1)
 
     def get_config(self):
         return {}
@@ -533,6 +535,7 @@ def test_the_network_of_a_phase_of_ones_own_is_saved_with_the_model(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert_equal(*(each.phases[-1].network.get_weights() for each in (model, loaded)))
+    assert_equal(*(each.phases[-1].fixed.get_weights() for each in (model, loaded)))
     assert {id(v) for v in model.phases[-1].network.variables} <= {id(v) for v in model.variables}
     x, _ = bars(12)
     before, after = (each.evaluate(x, verbose=0, return_dict=True) for each in (model, loaded))
@@ -752,6 +755,24 @@ def test_what_is_frozen_in_a_backbone_stays_so(tmp_path):
         train(each, steps=2)
         np.testing.assert_array_equal(copy.fixed.kernel, backbone.fixed.kernel)
         assert not np.array_equal(copy.free.kernel, backbone.free.kernel)
+
+
+def test_what_is_frozen_as_a_model_is_saved_is_so_in_what_is_loaded(tmp_path):
+    backbone = keras.Sequential([keras.Input(SHAPE), keras.layers.Conv2D(2, 3)])
+    backbone.trainable = False
+    model = models.get("aae")(SHAPE, style_size=2, network=networks.Backbone(backbone), seed=0)
+    for layer in model.encoder.layers:
+        layer.trainable = True  # The second stage of fine-tuning.
+    model.decoder.layers[0].trainable = False
+    model.compile(keras.optimizers.Adam(0.01))
+    train(model, steps=2)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for each in (model, loaded):
+        train(each, steps=2)
+    trainable = [[v.shape for v in each.trainable_variables] for each in (model, loaded)]
+    assert trainable[0] == trainable[1]
+    assert_equal(weights(model), weights(loaded))
 
 
 @pytest.mark.parametrize(

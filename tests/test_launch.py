@@ -300,14 +300,6 @@ def test_a_finished_run_whose_export_is_gone_exports_again(copied, monkeypatch):
     assert keras_aae.load(path / "run").latents
 
 
-def test_a_path_may_begin_at_home(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/someone")
-    config = config_of("--run_dir=~/run", "--export_dir=~/models", "--dataset=~/x.npz")
-    assert config.run_dir == "/home/someone/run"
-    assert config.export_dir == "/home/someone/models"
-    assert config.dataset == "/home/someone/x.npz"
-
-
 def test_a_run_is_not_where_its_versions_go(tmp_path, bars_npz, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for run_dir in ("saved_models/bars", "saved_models/../saved_models/bars"):

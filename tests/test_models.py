@@ -348,9 +348,10 @@ def test_the_shape_of_examples_may_be_of_numpy_integers():
     assert made.encode(bars(2)[0])["style"].shape == (2, 2)
 
 
-def test_a_vae_refuses_a_prior_whose_density_is_zero_somewhere():
-    with pytest.raises(ValueError, match=r"divergence .* is infinite. Received: prior='uniform'"):
-        models.get("vae")(SHAPE, prior="uniform")
+@pytest.mark.parametrize("prior", ["uniform", priors.get("uniform", 10)])
+def test_a_vae_refuses_a_prior_whose_density_is_zero_somewhere(prior):
+    with pytest.raises(ValueError, match=r"divergence .* is infinite. Received: prior="):
+        models.get("vae")(SHAPE, prior=prior)
 
 
 @pytest.mark.parametrize("seeds_", [np.array([0.1, 0.9]), np.array([True, False])])

@@ -93,6 +93,7 @@ def test_slurm_gives_the_addresses_and_the_task_its_gpus(monkeypatch):
         tf_config({"ps": ["a:1"], "worker": ["b:1"]}, "worker", 0),
         tf_config({"worker": "a:1"}, "worker", 0),
         tf_config({"worker": [1, 2]}, "worker", 0),
+        tf_config({"worker": ["127.0.0.1", "127.0.0.2"]}, "worker", 0),
         tf_config({"chief": ["a:1", "b:1"]}, "chief", 0),
         tf_config(THREE, "worker", 2),
         tf_config(THREE, "evaluator", 0),

@@ -38,7 +38,7 @@ def summary(*values):
             numbers = {"validation": {"error_rate": error}, "test": {"error_rate": error}}
             runs.append({"value": value, "directory": f"{value}-{run['seed']}"})
             runs[-1]["results"] = run | numbers
-    return {"name": "digits", "command": "keras_aae", "runs": runs, "diverged": []}
+    return {"name": "digits", "command": "keras_aae", "runs": runs, "failed": {}}
 
 
 def variations(**settings):
@@ -150,10 +150,17 @@ def test_a_page_names_the_best_links_the_reports_and_escapes():
     assert "Least" not in page  # Groups of other seeds would be compared.
     assert 'href="rate%3D1-0/report.html"' in page
     assert "6 of 8 runs" in page
-    page = study_page.render(summary("rate=1", "<b>") | {"diverged": ["rate=9,seed=0", "x"]}, 8)
+    failed = {"rate=9,seed=0": "not finite", "<i>": "x"}
+    page = study_page.render(summary("rate=1", "<b>") | {"failed": failed}, 8)
     assert "Least validation error rate: <b>digits rate=1</b>" in page
-    assert "no results: rate=9,seed=0; x." in page
+    assert "<code>rate=9,seed=0</code>: not finite</p>" in page
+    assert "<code>&lt;i&gt;</code>" in page
     assert "digits &lt;b&gt;" in page
+
+
+def test_what_was_measured_on_other_examples_is_not_compared():
+    page = study_page.render(summary("validation=0.1", "validation=0.5"), 6)
+    assert "Least" not in page
 
 
 def test_bands_show_the_mean_and_the_range():
@@ -267,7 +274,7 @@ def test_runs_that_are_finished_stay_in_the_summary_of_a_study_that_is_stopped(s
     assert files.read_record(folder / "both/summary.json")["runs"] == before
 
 
-def test_a_run_that_diverges_does_not_keep_a_study_from_the_others(study, monkeypatch, capsys):
+def test_a_run_that_cannot_be_does_not_keep_a_study_from_the_others(study, monkeypatch, capsys):
     folder, settings = study
     run = experiment.run
 
@@ -278,12 +285,21 @@ def test_a_run_that_diverges_does_not_keep_a_study_from_the_others(study, monkey
 
     monkeypatch.setattr(experiment, "run", diverging)
     asked = config_lib.Config(**settings, seeds="9,0,1,5", run_dir=str(folder / "both"))
-    with pytest.raises(errors.UserError, match="of seed=9 were not finite"):
+    with pytest.raises(errors.UserError, match=r"^seed=9: the reconstruction loss is not finite$"):
         study_lib.run(asked)
     assert "seed=9: the reconstruction loss is not finite" in capsys.readouterr().err
     kept = files.read_record(folder / "both/summary.json")
     assert [each["directory"] for each in kept["runs"]] == ["seed=0", "seed=1", "seed=5"]
-    assert kept["diverged"] == ["seed=9"]
+    assert kept["failed"] == {"seed=9": "the reconstruction loss is not finite"}
+
+
+def test_another_model_in_a_sweep_has_its_own_defaults():
+    found = variations(sweep="model=semisup,label_informed,aae", labels=None)
+    own = [(each.config.prior, each.config.style_size) for each in found]
+    assert own == [("gaussian", 10), ("gaussian_mixture", 2), ("gaussian", 10)]
+    assert [each.name for each in found][1] == "model=label_informed"
+    kept = variations(sweep="model=aae,vae", style_size=4)
+    assert {each.config.style_size for each in kept} == {4}
 
 
 def test_settings_of_a_study_are_not_those_of_its_runs():

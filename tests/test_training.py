@@ -329,16 +329,33 @@ def test_events_hold_each_step_once_after_a_kill(tmp_path):
     assert steps == [2, 4, 6]
 
 
+def checkpoints_of(path):
+    model = make("semisup")
+    model.compile(keras.optimizers.Adam(1e-2))
+    return checkpoints_lib.Checkpoints(model, run_directory.RunDirectory(path))
+
+
 def test_a_full_disk_is_reported_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     run(tmp_path, steps=2)
 
     def full(self, path, options=None):
-        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+        folder = tmp_path / "checkpoints/ckpt-4_temp"
+        folder.mkdir()
+        (folder / "part").write_bytes(b"what there was space for")
+        (tmp_path / "checkpoints/ckpt-4.data-00000-of-00001").touch()
+        message = "{{function_node __wrapped__SaveV2_x}} No space left on device [Op:SaveV2]"
+        raise tf.errors.ResourceExhaustedError(None, None, message)
 
     with monkeypatch.context() as patch:
         patch.setattr(tf.train.Checkpoint, "write", full)
-        with pytest.raises(errors.UserError, match="No space left"):
+        with pytest.raises(errors.UserError, match=r"No space left on device \[Op"):
             run(tmp_path, steps=4)
+    left = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    assert left == {"ckpt-2.json", "ckpt-2.index", "ckpt-2.data-00000-of-00001"}
+    # As after SIGKILL: it goes before anything is written.
+    (tmp_path / "checkpoints/ckpt-4_temp").mkdir()
+    assert checkpoints_of(tmp_path).restore() == 2
+    assert not (tmp_path / "checkpoints/ckpt-4_temp").exists()
     _, rows = run(tmp_path, steps=4)
     assert [row["step"] for row in rows] == [2, 4]
 

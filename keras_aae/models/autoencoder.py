@@ -28,7 +28,8 @@ from keras_aae.models import phases as phases_lib
 from keras_aae.models import seeds as seeds_lib
 from keras_aae.models import trainer
 
-_POSITIONAL = "positional arguments"  # In what `get_config` gives of a user's subclass.
+# In what `get_config` gives: what a user's subclass takes as `*args`, and a flag for each layer.
+_POSITIONAL, _TRAINABLE = "positional arguments", "trainable layers"
 
 
 class Autoencoder(trainer.Trainer):
@@ -170,7 +171,7 @@ class Autoencoder(trainer.Trainer):
     # Saving
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor, for Keras to save.
+        """The arguments of the constructor, and which layers are trainable, for Keras to save.
 
         Raises:
             ValueError: the prior is a distribution without a registered name, or a function is not
@@ -191,6 +192,7 @@ class Autoencoder(trainer.Trainer):
                 )
         serialize = keras.saving.serialize_keras_object
         arguments = {**self._arguments, "seed": self.seed}  # Also one that was drawn.
+        arguments[_TRAINABLE] = [layer.trainable for layer in self._flatten_layers()]
         return {name: serialize(value) for name, value in arguments.items()}
 
     def save(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
@@ -205,7 +207,12 @@ class Autoencoder(trainer.Trainer):
             name: keras.saving.deserialize_keras_object(value, custom_objects)
             for name, value in config.items()
         }
-        return cls(*given.pop(_POSITIONAL, ()), **given)
+        positional, trainable = given.pop(_POSITIONAL, ()), given.pop(_TRAINABLE, ())
+        made = cls(*positional, **given)
+        # From the outside in: a layer's flag sets those of all in it.
+        for layer, each in zip(made._flatten_layers(), trainable, strict=bool(trainable)):
+            layer.trainable = each
+        return made
 
     # The parts of a code
 

@@ -361,16 +361,16 @@ class Backbone(Family):
         self.scale = scale
         self.offset = offset
         self.others = others
-        self._trainable = [each.trainable for each in layer._flatten_layers()]
 
     def features(self, x: keras.KerasTensor) -> keras.KerasTensor:
         copy = type(self.layer).from_config(self.layer.get_config())
         x = copy(keras.layers.Rescaling(self.scale, self.offset)(x))
         if self.layer.built:
             copy.set_weights(self.layer.get_weights())
-        # From the outside in: a layer's flag sets those of all in it.
-        for each, trainable in zip(copy._flatten_layers(), self._trainable, strict=False):
-            each.trainable = trainable
+            # From the outside in: a layer's flag sets those of all in it.
+            layers = zip(copy._flatten_layers(), self.layer._flatten_layers(), strict=True)
+            for mine, given in layers:
+                mine.trainable = given.trainable
         return keras.layers.GlobalAveragePooling2D()(x) if len(x.shape) == 4 else x
 
     def decoder(self, code_size: int, output_shape: tuple[int, ...]) -> keras.Model:
@@ -387,14 +387,10 @@ class Backbone(Family):
             "scale": self.scale,
             "offset": self.offset,
             "others": serialize(self.others),
-            "trainable": self._trainable,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Backbone":
         deserialize = keras.saving.deserialize_keras_object
-        trainable = config.pop("trainable", None)
         restored = {name: deserialize(config[name]) for name in ("layer", "others")}
-        made = cls(**{**config, **restored})
-        made._trainable = made._trainable if trainable is None else trainable
-        return made
+        return cls(**{**config, **restored})

@@ -36,7 +36,8 @@ class Trainer(keras.Model):
         step: How many minibatches it was trained on.
         temperature: What divides the logits of classes in `classify`, float32; 1 until it is set,
             as `evaluation.Evaluator.calibrate` does.
-        phase_networks: The networks that a user's own phases built, where there are any.
+        phase_networks: The networks, and other layers among their attributes, that a user's own
+            phases built, where there are any.
         optimizers: The optimizer of each optimizer step by name, once it is compiled.
         labels: Which training labels it learns from: `none`, `few` (beside examples without them)
             or `all`.
@@ -66,12 +67,19 @@ class Trainer(keras.Model):
         self._error_rate = metrics_lib.error_rate(self.prediction, self.num_predicted)
 
     def _keep_networks_of_phases(self) -> None:
-        """Makes networks that phases built for themselves part of the model, which is saved."""
+        """Makes what phases built for themselves, to train or not, part of the model that is saved.
+
+        Those are the networks that they train, and the layers among their attributes.
+        """
         own = {id(layer) for layer in self._flatten_layers()}
-        trained = [network for phase in self.phases for network in phase.networks(self)]
-        found = {id(network): network for network in trained if id(network) not in own}
-        if found:
-            self.phase_networks = list(found.values())
+        built = [
+            layer
+            for phase in self.phases
+            for layer in (*phase.networks(self), *vars(phase).values())
+            if isinstance(layer, keras.layers.Layer) and id(layer) not in own
+        ]
+        if built:
+            self.phase_networks = list({id(layer): layer for layer in built}.values())
 
     def add_state(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
         """A variable for what a phase keeps from step to step, float32, zeros at first.

@@ -3,12 +3,16 @@
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_aae.models import autoencoder
 from keras_aae.models import defaults
 from keras_aae.models import latents
 from keras_aae.models import phases
+
+_FAR = 100.0  # In each dimension of the code.
 
 
 @keras.saving.register_keras_serializable("keras_aae")
@@ -32,7 +36,7 @@ class VariationalAutoencoder(autoencoder.Autoencoder):
         **kwargs: As `autoencoder.Autoencoder`.
 
     Raises:
-        ValueError: the prior is `uniform`.
+        ValueError: the density of the prior is 0 somewhere.
     """
 
     def __init__(
@@ -44,12 +48,12 @@ class VariationalAutoencoder(autoencoder.Autoencoder):
         reconstruction_weight: float = defaults.RECONSTRUCTION_WEIGHT,
         **kwargs: Any,
     ):
-        if prior == "uniform":
+        z = latents.Style(style_size, prior, "gaussian")
+        if not np.isfinite(z.prior.log_prob(tf.fill([style_size], _FAR))):
             raise ValueError(
                 "Expected a prior whose density is positive everywhere, or the divergence from a "
-                "Gaussian posterior is infinite. Received: prior='uniform'"
+                f"Gaussian posterior is infinite. Received: prior={prior!r}"
             )
-        z = latents.Style(style_size, prior, "gaussian")
         reconstruction = phases.Reconstruction(reconstruction_weight)
         divergence = phases.Divergence(z, reconstruction_weight)
         super().__init__(input_shape, (z,), (reconstruction, divergence), **kwargs)

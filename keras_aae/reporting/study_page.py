@@ -9,6 +9,7 @@ from keras_aae.reporting import figures
 from keras_aae.reporting import report
 from keras_aae.reporting import tables
 
+_CHANGE_EXAMPLES = ("dataset", "validation", "seed", "image_size", "on_bad_image")
 _DECIDES = ("validation.error_rate", "validation.reconstruction_mse")  # The first that there is.
 
 
@@ -27,13 +28,17 @@ def render(summary: Mapping[str, Any], planned: int) -> str:
         planned=planned,
         groups=groups,
         table={name: [found.get(name) for found in numbers.values()] for name in names},
-        best=best(groups) if len(groups) > 1 and _is_complete(summary, planned) else None,
+        best=best(groups) if len(groups) > 1 and _can_compare(summary, planned) else None,
         curves=figures.png(figures.bands({group.name: _curves(group) for group in groups})),
     )
 
 
-def _is_complete(summary: Mapping[str, Any], planned: int) -> bool:
-    return len(summary["runs"]) + len(summary["diverged"]) == planned
+def _can_compare(summary: Mapping[str, Any], planned: int) -> bool:
+    """Whether all runs that could be are there, and measured on the same examples."""
+    swept = summary["runs"][0]["value"].partition("=")[0]
+    return (
+        swept not in _CHANGE_EXAMPLES and len(summary["runs"]) + len(summary["failed"]) == planned
+    )
 
 
 def best(groups: list[tables.Group]) -> tuple[str, tables.Group] | None:

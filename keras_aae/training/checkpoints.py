@@ -56,6 +56,7 @@ class Checkpoints:
         Raises:
             UserError: there are checkpoints, but none is readable.
         """
+        self._remove_unfinished()
         steps = self._steps()
         for step in reversed(steps):
             try:
@@ -88,7 +89,7 @@ class Checkpoints:
             # The record first: what goes then is no checkpoint any more.
             for path in (self._record(step), *self._parts(step)):
                 _remove(path)
-            self._checkpoint.write(str(self._folder / f"ckpt-{step}"))
+            self._write(step)
             parts = self._parts(step)
             for path in (*parts, self._folder):
                 files.sync(path)
@@ -104,6 +105,23 @@ class Checkpoints:
             # Later ones were damaged when training went on from an earlier one: they don't count.
             kept = [each for each in self._steps() if each <= step][-_KEPT:]
             self._remove_others(kept)
+
+    def _write(self, step: int) -> None:
+        """Writes TensorFlow's files of a checkpoint; of a failure, as on a full disk, none stay."""
+        try:
+            self._checkpoint.write(str(self._folder / f"ckpt-{step}"))
+        except BaseException:
+            for path in self._parts(step):
+                _remove(path)
+            self._remove_unfinished()
+            raise
+
+    def _remove_unfinished(self) -> None:
+        """Removes what TensorFlow left of checkpoints that were not written to the end."""
+        for path in self._entries():
+            name = _NAME.fullmatch(path.name)
+            if name and name[2] == "_temp":
+                _remove(path)
 
     def _running_means(self) -> list[tf.Variable]:
         return [variable for metric in self._model.metrics for variable in metric.variables]
@@ -167,15 +185,11 @@ class Checkpoints:
         )
 
     def _remove_others(self, kept: list[int]) -> None:
-        """Removes other checkpoints up to the last one, and what is left of unfinished ones."""
+        """Removes other checkpoints up to the last one."""
         for path in self._entries():
             name = _NAME.fullmatch(path.name)
-            if not name:
-                continue
-            step = int(name[1])
-            if name[2] != "_temp" and (step in kept or step > kept[-1]):
-                continue
-            _remove(path)
+            if name and int(name[1]) <= kept[-1] and int(name[1]) not in kept:
+                _remove(path)
 
     def check_finite(self) -> None:
         """Raises a NotFiniteError where a weight, or an optimizer's, is not finite."""

@@ -6,6 +6,7 @@ imports no TensorFlow, so a mistake in them is answered at once.
 
 import json
 import os
+import re
 from typing import NamedTuple
 
 from keras_aae import config as config_lib
@@ -86,7 +87,7 @@ def _of_tf_config(text: str) -> Cluster:
         if not set(jobs) <= set(_JOBS) or len(jobs.get("chief", [])) > 1:
             raise ValueError(f"the jobs are {sorted(jobs)}")
         for addresses in jobs.values():
-            if not isinstance(addresses, list) or not all(isinstance(a, str) for a in addresses):
+            if not isinstance(addresses, list) or not all(map(_is_address, addresses)):
                 raise ValueError(f"{addresses} are no addresses")
         tasks = [(name, number) for name in _JOBS for number in range(len(jobs.get(name, [])))]
         return Cluster(len(tasks), tasks.index((task["type"], int(task["index"]))))
@@ -96,6 +97,10 @@ def _of_tf_config(text: str) -> Cluster:
             '{"cluster": {"worker": ["<host>:<port>", ...]}, "task": {"type": "worker", "index": '
             f"<number>}}}}, and perhaps one chief ({error}). Received: {text[:200]}"
         ) from error
+
+
+def _is_address(text: object) -> bool:
+    return isinstance(text, str) and bool(re.fullmatch(r"\S+:\d{1,5}", text))
 
 
 def _check(config: config_lib.Config) -> None:

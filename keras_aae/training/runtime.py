@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from keras_aae import errors
 from keras_aae import files
+from keras_aae import interrupts
+from keras_aae import reading
 from keras_aae.training import cluster as cluster_lib
 
 # What a collective operation fails with where another process doesn't answer.
@@ -74,7 +76,7 @@ class Runtime:
             context = tf.distribute.get_replica_context()
             return context.all_gather(own, axis=0)
 
-        with self.together():
+        with self.together(), interrupts.at_once():
             values = self.strategy.experimental_local_results(self.strategy.run(gathered))[0]
             same = bool(tf.reduce_all(values == own))
         if not same:
@@ -107,7 +109,14 @@ def _mirrored(steps_per_execution: int) -> tf.distribute.Strategy:
 
 def _across_workers(cluster: cluster_lib.Cluster) -> tf.distribute.Strategy:
     resolver = _of_slurm(cluster) if cluster.slurm else None
-    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    try:
+        with interrupts.at_once():
+            return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    except (tf.errors.UnknownError, tf.errors.InvalidArgumentError) as error:
+        raise errors.UserError(
+            f"--strategy=multiworker: worker {cluster.number} can't join the others, as where its "
+            f"port is taken ({reading.reason(error)})"
+        ) from error
 
 
 def _of_slurm(cluster: cluster_lib.Cluster) -> tf.distribute.cluster_resolver.ClusterResolver:
