@@ -79,7 +79,7 @@ def _for_examples(model: autoencoder.Autoencoder, example: tf.TensorSpec) -> dic
     name = model.observation.name
     seed = tf.TensorSpec([None], tf.int64, name="seed")
     chosen = _chosen(model)
-    label = chosen if len(model.encoder_parts) < len(model.parts) else []
+    label = chosen if model.decodes_labels else []
     parts = [
         tf.TensorSpec((None, size), tf.float32, name=part) for part, size in model.parts.items()
     ]

@@ -84,18 +84,17 @@ class Evaluator:
 
         Returns:
             `reconstruction_mse`, the mean squared error per normalised pixel or feature (pixels in
-            [0, 1]), of a model whose decoder receives the class over labelled examples alone, and
+            [0, 1]); of a model whose decoder receives the label over labelled examples alone, and
             left out without any. Without labels, and for a model that predicts nothing, that alone.
-            For a model
-            that predicts classes `error_rate`, the share in [0, 1] of the labelled examples that it
-            gets wrong. For a model that predicts clusters `error_rate`, where each cluster stands
-            for the class that most of its examples in `naming` have, unless none of those has a
-            label; and what `clustering_scores` gives.
+            For a model that predicts classes `error_rate`, the share in [0, 1] of the labelled
+            examples that it gets wrong. For a model that predicts clusters `error_rate`, where each
+            cluster stands for the class that most of its examples in `naming` have, unless none of
+            those has a label; and what `clustering_scores` gives.
         """
         predictions = self.predict(split)
         known = split.y != data.UNLABELLED
         squared = predictions["squared_error"]
-        if self._decodes_labels:
+        if self.model.decodes_labels:
             squared = squared[known]
         numbers = {"reconstruction_mse": float(squared.mean())} if squared.size else {}
         if not self.model.prediction or not known.any():
@@ -110,10 +109,6 @@ class Evaluator:
                 return numbers
             guesses = names[guesses]
         return {**numbers, "error_rate": float(np.mean(guesses != labels))}
-
-    @property
-    def _decodes_labels(self) -> bool:
-        return len(self.model.encoder_parts) < len(self.model.parts)
 
     def cluster_names(self, split: data.Split) -> np.ndarray:
         """The class that each cluster stands for, int [clusters]; see `majority_labels`."""

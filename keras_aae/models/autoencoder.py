@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
-import inspect
 import os
 import random
 from typing import Any
@@ -13,7 +11,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 
 from keras_aae import streams
 from keras_aae.data import augmentation
@@ -25,11 +22,9 @@ from keras_aae.models import latents as latents_lib
 from keras_aae.models import networks
 from keras_aae.models import observation as observation_lib
 from keras_aae.models import phases as phases_lib
+from keras_aae.models import saving
 from keras_aae.models import seeds as seeds_lib
 from keras_aae.models import trainer
-
-# In what `get_config` gives: what a user's subclass takes as `*args`, and a flag for each layer.
-_POSITIONAL, _TRAINABLE = "positional arguments", "trainable layers"
 
 
 class Autoencoder(trainer.Trainer):
@@ -80,7 +75,7 @@ class Autoencoder(trainer.Trainer):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Autoencoder":
         made = super().__new__(cls, *args, **kwargs)
-        object.__setattr__(made, "_arguments", _arguments(cls, args, kwargs))
+        object.__setattr__(made, "_arguments", saving.arguments(cls, args, kwargs))
         return made
 
     def __init__(
@@ -102,28 +97,16 @@ class Autoencoder(trainer.Trainer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if self.dtype_policy.variable_dtype != "float32":
-            raise ValueError(
-                "Expected a dtype policy with variables of float32, like mixed_bfloat16. Received: "
-                f"{self.dtype_policy.name}"
-            )
-        if not 0 <= average < 1:
-            raise ValueError(f"Expected 0 <= average < 1. Received: average={average}")
-        if views is not None and not callable(views):
-            raise ValueError(f"Expected views: a function, or None. Received: views={views!r}")
-        checks.not_negative(input_noise=input_noise)
+        _check(self.dtype_policy, average, views)
         self.example_shape = _checked_shape(input_shape)
         self.observation = observation or observation_lib.of_shape(self.example_shape)
         self.latents = tuple(latents)
         self.parts = {latent.part: latent.size for latent in latents}
         self.priors = {latent.part: latent.prior for latent in latents}
         self.views = views
+        checks.not_negative(input_noise=input_noise)
         self.input_noise = input_noise
-        self.class_names = tuple(class_names)
-        if self.num_classes and len(self.class_names) not in (0, self.num_classes):
-            raise ValueError(
-                f"Expected {self.num_classes} class_names. Received: class_names={class_names}"
-            )
+        self.class_names = _checked_names(class_names, self.num_classes)
         self.family = networks.get(network, self.example_shape)
         self.seed = random.randrange(2**31) if seed is None else seed
         self.discriminators: dict[str, keras.Model] = {}
@@ -177,23 +160,7 @@ class Autoencoder(trainer.Trainer):
             ValueError: the prior is a distribution without a registered name, or a function is not
                 registered with Keras.
         """
-        prior = self._arguments.get("prior")
-        if isinstance(prior, tfd.Distribution):
-            raise ValueError(
-                "Expected a prior with a name, to save the model: keras_aae.priors.register gives "
-                f"it one. Received: prior={prior}"
-            )
-        for name, value in self._arguments.items():
-            if inspect.isfunction(value) and not _is_registered(value):
-                raise ValueError(
-                    f"Expected {name} to be registered, to save the model: "
-                    "keras.saving.register_keras_serializable() decorates a function with a name. "
-                    f"Received: {name}={value}"
-                )
-        serialize = keras.saving.serialize_keras_object
-        arguments = {**self._arguments, "seed": self.seed}  # Also one that was drawn.
-        arguments[_TRAINABLE] = [layer.trainable for layer in self._flatten_layers()]
-        return {name: serialize(value) for name, value in arguments.items()}
+        return saving.config(self, {**self._arguments, "seed": self.seed})  # Also one drawn.
 
     def save(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
         """As in Keras; a model that can't be saved leaves the file that is there as it is."""
@@ -203,16 +170,7 @@ class Autoencoder(trainer.Trainer):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Autoencoder":
         """A new model with what `get_config` gave."""
-        given = {
-            name: keras.saving.deserialize_keras_object(value, custom_objects)
-            for name, value in config.items()
-        }
-        positional, trainable = given.pop(_POSITIONAL, ()), given.pop(_TRAINABLE, ())
-        made = cls(*positional, **given)
-        # From the outside in: a layer's flag sets those of all in it.
-        for layer, each in zip(made._flatten_layers(), trainable, strict=bool(trainable)):
-            layer.trainable = each
-        return made
+        return saving.made(cls, config, custom_objects)
 
     # The parts of a code
 
@@ -226,6 +184,11 @@ class Autoencoder(trainer.Trainer):
     def encoder_parts(self) -> tuple[str, ...]:
         """The parts of the code that the encoder gives; a label gives the others."""
         return tuple(latent.part for latent in self.latents if latent.encoded)
+
+    @property
+    def decodes_labels(self) -> bool:
+        """Whether a label gives a part of the code, which the decoder receives."""
+        return len(self.encoder_parts) < len(self.parts)
 
     @property
     def num_predicted(self) -> int:
@@ -528,25 +491,24 @@ class Autoencoder(trainer.Trainer):
         )
 
 
-def _arguments(cls: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a constructor by name; those that it takes as `*args` by `_POSITIONAL`."""
-    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
-    found: dict[str, Any] = {}
-    for name, value in signature.bind(None, *args, **kwargs).arguments.items():
-        kind = signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_KEYWORD:
-            found |= value
-        elif kind is inspect.Parameter.VAR_POSITIONAL:
-            found[_POSITIONAL] = list(value)
-        else:
-            found[name] = value
-    del found["self"]
-    return found
+def _check(policy: keras.DTypePolicy, average: float, views: augmentation.Views | None) -> None:
+    if policy.variable_dtype != "float32":
+        raise ValueError(
+            "Expected a dtype policy with variables of float32, like mixed_bfloat16. Received: "
+            f"{policy.name}"
+        )
+    if not 0 <= average < 1:
+        raise ValueError(f"Expected 0 <= average < 1. Received: average={average}")
+    if views is not None and not callable(views):
+        raise ValueError(f"Expected views: a function, or None. Received: views={views!r}")
 
 
-def _is_registered(function: Callable) -> bool:
-    name = keras.saving.get_registered_name(function)
-    return keras.saving.get_registered_object(name) is function
+def _checked_names(names: Sequence[str], count: int) -> tuple[str, ...]:
+    """The names of classes, of which there are so many, or any number where that is 0."""
+    names = tuple(names)
+    if count and len(names) not in (0, count):
+        raise ValueError(f"Expected {count} class_names. Received: class_names={names}")
+    return names
 
 
 def _checked_shape(shape: Sequence[int]) -> tuple[int, ...]:

@@ -18,6 +18,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_aae.models import saving
+
 _FAMILIES: dict[str, type["Family"]] = {}
 
 
@@ -367,10 +369,7 @@ class Backbone(Family):
         x = copy(keras.layers.Rescaling(self.scale, self.offset)(x))
         if self.layer.built:
             copy.set_weights(self.layer.get_weights())
-            # From the outside in: a layer's flag sets those of all in it.
-            layers = zip(copy._flatten_layers(), self.layer._flatten_layers(), strict=True)
-            for mine, given in layers:
-                mine.trainable = given.trainable
+            saving.set_trainable(copy, saving.trainable(self.layer))
         return keras.layers.GlobalAveragePooling2D()(x) if len(x.shape) == 4 else x
 
     def decoder(self, code_size: int, output_shape: tuple[int, ...]) -> keras.Model:
