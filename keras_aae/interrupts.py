@@ -72,7 +72,7 @@ def awaited() -> Iterator[Callable[[], Interrupted | None]]:
 
 
 @contextlib.contextmanager
-def at_once() -> Iterator[None]:
+def by_default() -> Iterator[None]:
     """Within, a signal ends the process as the kernel does by default.
 
     For waits in TensorFlow during which no handler and no other thread of Python runs. The kernel

@@ -173,3 +173,13 @@ def test_two_replicas_measure_what_one_does(name, count):
     for key in found[0].keys() - {"discrimination", "generation"}:
         assert found[1][key] == pytest.approx(found[0][key], rel=1e-5), key
     assert np.isfinite(list(found[1].values())).all()
+
+
+def test_mirrored_models_of_other_shapes_train_one_after_the_other():
+    """As in a sweep: the second strategy of a process numbered its operations like the first."""
+    for size in (2, 3):
+        with runtime.Runtime("mirrored").strategy.scope():
+            model = make("aae", style_size=size)
+            model.compile(keras.optimizers.SGD(0.1))
+        model.fit(data.minibatches(dataset(), batch_size=12), steps_per_epoch=2, verbose=0)
+        assert int(model.step.numpy()) == 2

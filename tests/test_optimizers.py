@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from test_distribution import two_replicas
 
 from keras_aae.models import optimizers
 
@@ -37,11 +38,7 @@ def on_two_replicas(strategy):
 
 @pytest.mark.parametrize("where", ["eager", "graph", "xla", "mirrored"])
 def test_adam_gives_the_numbers_of_keras(where):
-    # Collective operations of another strategy of the process may have left keys that clash.
-    copies = tf.distribute.HierarchicalCopyAllReduce()
-    strategy = (
-        tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], copies) if where == "mirrored" else None
-    )
+    strategy = two_replicas() if where == "mirrored" else None
     run = {
         "eager": lambda step: step,
         "graph": tf.function,

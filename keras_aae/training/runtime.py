@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 import contextlib
+import functools
 
 import tensorflow as tf
 
@@ -44,7 +45,7 @@ class Runtime:
         if cluster:
             self.strategy = _across_workers(cluster)
         elif name == "mirrored" or (name != "single" and _gpus() > 1):
-            self.strategy = _mirrored(steps_per_execution)
+            self.strategy = _mirrored(steps_per_execution > 1)
         else:
             self.strategy = tf.distribute.get_strategy()
 
@@ -76,7 +77,7 @@ class Runtime:
             context = tf.distribute.get_replica_context()
             return context.all_gather(own, axis=0)
 
-        with self.together(), interrupts.at_once():
+        with self.together(), interrupts.by_default():
             values = self.strategy.experimental_local_results(self.strategy.run(gathered))[0]
             same = bool(tf.reduce_all(values == own))
         if not same:
@@ -101,16 +102,22 @@ def _gpus() -> int:
     return len(tf.config.list_logical_devices("GPU"))
 
 
-def _mirrored(steps_per_execution: int) -> tf.distribute.Strategy:
-    # The default operations between devices can't be placed in a loop of several steps.
-    operations = tf.distribute.HierarchicalCopyAllReduce() if steps_per_execution > 1 else None
+@functools.cache
+def _mirrored(looped: bool) -> tf.distribute.Strategy:
+    """The one strategy of the process: two would number their collective operations alike.
+
+    Args:
+        looped: Whether steps are taken in a loop of TensorFlow's, where the default operations
+            between devices can't be placed.
+    """
+    operations = tf.distribute.HierarchicalCopyAllReduce() if looped else None
     return tf.distribute.MirroredStrategy(cross_device_ops=operations)
 
 
 def _across_workers(cluster: cluster_lib.Cluster) -> tf.distribute.Strategy:
     resolver = _of_slurm(cluster) if cluster.slurm else None
     try:
-        with interrupts.at_once():
+        with interrupts.by_default():
             return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     except (tf.errors.UnknownError, tf.errors.InvalidArgumentError) as error:
         raise errors.UserError(
