@@ -89,7 +89,7 @@ def test_slurm_gives_the_addresses_and_the_task_its_gpus(monkeypatch):
     "text",
     [
         "{",
-        "[1]",
+        "[]",
         tf_config({"ps": ["a:1"], "worker": ["b:1"]}, "worker", 0),
         tf_config({"worker": "a:1"}, "worker", 0),
         tf_config({"worker": [1, 2]}, "worker", 0),

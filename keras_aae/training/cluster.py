@@ -73,11 +73,12 @@ def _described(asked_for: bool) -> Cluster | None:
 
 
 def _names_a_cluster(text: str) -> bool:
-    """Whether the variable is more than empty, or JSON of other things, as some platforms set."""
+    """Whether the variable isn't empty, nor an object of other things, as some platforms set."""
     try:
-        return bool(text.strip()) and "cluster" in dict(json.loads(text))
-    except (ValueError, TypeError, RecursionError):
+        found = json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError):
         return True  # Damaged: it is read, and refused.
+    return not isinstance(found, dict) or "cluster" in found
 
 
 def _of_tf_config(text: str) -> Cluster:
