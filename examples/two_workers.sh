@@ -16,7 +16,7 @@ start() {
 
 start 1 >runs/two_workers-1.log 2>&1 &
 other=$!
-# One that waits for the chief ends by SIGKILL alone, and has nothing to lose.
+# In the background it doesn't hear Ctrl-C, and while it waits for the chief no SIGTERM; it has nothing to lose.
 trap 'kill -KILL $other 2>/dev/null || true' EXIT
 start 0 2>&1 | tee runs/two_workers-0.log
 wait $other

@@ -27,7 +27,7 @@ _FREE = (
     *("parzen_samples", "precision", "version", "steps_per_execution", "max_memory", "on_nan"),
 )
 
-_PATHS = ("run_dir", "runs", "export_dir", "data_dir", "dataset")  # Or lists of them.
+_PATHS = ("run_dir", "export_dir", "data_dir", "dataset", "runs")  # The last may be several.
 
 _run = functools.partial(fields.setting, group="Run")
 _data = functools.partial(fields.setting, group="Data")
@@ -352,8 +352,9 @@ class Config:
         for field in dataclasses.fields(self):
             fields.check(field, getattr(self, field.name))
         for name in _PATHS:  # A shell leaves the ~ in --run_dir=~/here as it is.
-            parts = map(os.path.expanduser, getattr(self, name).split(","))
-            object.__setattr__(self, name, ",".join(parts))
+            given = getattr(self, name)
+            paths = given.split(",") if name == "runs" else [given]
+            object.__setattr__(self, name, ",".join(map(os.path.expanduser, paths)))
         for name, default in usage.own_defaults(self.model).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, default)

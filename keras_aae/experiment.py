@@ -210,15 +210,12 @@ def _trained(
             return model, checkpoints
         except errors.NotFiniteError as error:
             step = int(model.step.numpy())
-            if len(rollbacks) == _ROLLBACKS:
+            if config.on_nan == "stop" or len(rollbacks) == _ROLLBACKS:
+                tried = f" after going back {len(rollbacks)} times" if rollbacks else ""
+                other = "" if rollbacks else "--on_nan=rollback, or "
                 raise errors.NotFiniteError(
-                    f"{error} at step {step}, after going back {_ROLLBACKS} times. Try a smaller "
-                    "--learning_rate in another --run_dir"
-                ) from error
-            if config.on_nan == "stop":
-                raise errors.NotFiniteError(
-                    f"{error} at step {step}; checkpoints before it are kept. Try "
-                    "--on_nan=rollback, or a smaller --learning_rate in another --run_dir"
+                    f"{error} at step {step}{tried}; checkpoints before it are kept. Try {other}a "
+                    "smaller --learning_rate in another --run_dir"
                 ) from error
             print(f"{error} at step {step}: going back, to half the learning rate", file=sys.stderr)
             directory.write_rollbacks([*rollbacks, {"step": step, "reason": str(error)}])

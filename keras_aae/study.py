@@ -46,7 +46,7 @@ def run(config: config_lib.Config) -> dict:
         for number, each in enumerate(variations, 1):
             print(f"{each.name}: {number} of {len(variations)}", file=sys.stderr)
             try:
-                finished[each.name] = _finished(config, each, directory.path)
+                finished[each.name] = _summarised(config, each, directory.path)
             except errors.UserError as error:
                 print(f"keras_aae: {each.name}: {error}", file=sys.stderr)
                 failed[each.name] = str(error)
@@ -66,7 +66,7 @@ def run(config: config_lib.Config) -> dict:
     return summary
 
 
-def _finished(config: config_lib.Config, variation: plan.Variation, path: pathlib.Path) -> dict:
+def _summarised(config: config_lib.Config, variation: plan.Variation, path: pathlib.Path) -> dict:
     """Trains one run to its end, unless it is there; returns what the summary holds of it."""
     results = _results(config, variation, path)
     kept = {name: value for name, value in results.items() if name not in _LEFT_OUT}

@@ -75,10 +75,9 @@ def runtime(cache: pathlib.Path | None = None) -> pathlib.Path:
 
 def _cache() -> pathlib.Path:
     """`keras_aae` in the user's folder of caches."""
+    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     try:
-        return (
-            pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "keras_aae"
-        )
+        return pathlib.Path(caches).expanduser() / "keras_aae"
     except RuntimeError as error:  # An account without a home, as in some containers.
         raise errors.UserError(f"no folder of caches: set XDG_CACHE_HOME ({error})") from error
 

@@ -9,6 +9,7 @@ from keras_aae.reporting import figures
 from keras_aae.reporting import report
 from keras_aae.reporting import tables
 
+# Settings by which a run is measured on other examples.
 _CHANGE_EXAMPLES = ("dataset", "validation", "seed", "image_size", "on_bad_image")
 _DECIDES = ("validation.error_rate", "validation.reconstruction_mse")  # The first that there is.
 
