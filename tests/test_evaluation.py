@@ -77,6 +77,12 @@ def test_prediction_in_parts_is_prediction_of_the_whole(count):
     np.testing.assert_allclose(predictions["squared_error"], expected, rtol=1e-5)
 
 
+def test_no_examples_are_refused():
+    none = data.Split(np.zeros((0, *SHAPE), np.uint8), np.zeros(0, np.int32))
+    with pytest.raises(ValueError, match="Expected one example or more"):
+        evaluation.Evaluator(make("aae")).evaluate(none)
+
+
 def test_the_probe_reads_the_class_from_a_style_that_depends_on_it(monkeypatch):
     evaluator = evaluation.Evaluator(make("aae"))
     images, labels = bars(300)

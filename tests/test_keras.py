@@ -94,6 +94,16 @@ def test_the_adversarial_learning_rate_keeps_its_ratio():
     assert rates == {"autoencoder": pytest.approx(0.01), "adversary": pytest.approx(0.002)}
 
 
+def test_what_is_excluded_from_weight_decay_is_so_in_every_step():
+    optimizer = keras.optimizers.AdamW(1e-3)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    model = make("aae")
+    model.compile(optimizer)
+    for each in model.optimizers.values():
+        for variable in model.discriminators["style"].variables:
+            assert each._use_weight_decay(variable) == (variable.name != "bias")
+
+
 def test_the_adversarial_learning_rate_keeps_its_ratio_to_a_schedule(tmp_path):
     """Also in a model that was saved in the midst of it."""
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.1, 0.01])
@@ -228,7 +238,9 @@ def test_fit_takes_arrays_whose_batches_dont_divide_and_evaluate_measures(name):
     measured = {phase.name for phase in model.phases if phase.measured}
     measured |= {"error_rate"} if model.prediction else set()
     assert {key.removeprefix("val_") for key in history if key.startswith("val_")} == measured
-    numbers = model.evaluate(*bars(14, seed=1), batch_size=5, verbose=0, return_dict=True)
+    held_out = data.Split(*bars(14, seed=1))
+    numbers = model.evaluate(held_out, batch_size=5, verbose=0, return_dict=True)
+    assert numbers == model.evaluate(*held_out, batch_size=5, verbose=0, return_dict=True)
     assert set(numbers) == measured
     assert all(np.isfinite(value) for value in numbers.values())
 
@@ -263,6 +275,9 @@ def test_images_alone_train_a_model_without_labels_and_are_refused_by_one_with()
     for name in ("semisup", "supervised", "label_informed"):
         with pytest.raises(ValueError, match="Expected minibatches with labels"):
             compiled(name).fit(minibatches, verbose=0)
+        more = data.Dataset(*[data.Split(x, y + 1)] * 3, tuple("abcd"))
+        with pytest.raises(ValueError, match=r"Expected minibatches of 3 classes\. .* up to 3"):
+            compiled(name).fit(data.minibatches(more, labelled_batch_size=8), verbose=0)
         with pytest.raises(ValueError, match="integer labels from 0 to 2"):
             compiled(name).fit(x, y + 1, verbose=0)
     with pytest.raises(ValueError, match="16 labels"):

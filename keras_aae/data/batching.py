@@ -83,6 +83,11 @@ class Minibatches:
         return max(1, -(-len(pool.rows) // pool.size))
 
     @property
+    def num_classes(self) -> int:
+        """One more than the largest label that a batch has; 0 without any."""
+        return int(self._pools[-1].labels.max()) + 1
+
+    @property
     def has_labels(self) -> bool:
         """Whether a part of each batch has its labels."""
         return self._pools[-1].setting == "labelled_batch_size"

@@ -57,8 +57,10 @@ class Evaluator:
             features of each example.
 
         Raises:
-            ValueError: the examples have another dtype, like images as floats.
+            ValueError: there are none, or they have another dtype, like images as floats.
         """
+        if not len(split.x):
+            raise ValueError("Expected one example or more. Received: none")
         expected = self.model.example_spec.dtype.as_numpy_dtype
         if split.x.dtype != expected:
             raise ValueError(

@@ -140,7 +140,9 @@ def _copy(
     config = inner.get_config()
     if not _has_schedule(inner):
         config["learning_rate"] = _Following(leader, _ratio(inner, leader))
-    return _scaled_like(leader, type(inner).from_config(config))
+    made = type(inner).from_config(config)
+    made._use_weight_decay = inner._use_weight_decay  # What is excluded from it isn't in a config.
+    return _scaled_like(leader, made)
 
 
 def _scaled_like(

@@ -195,7 +195,7 @@ class Trainer(keras.Model):
     # Fitting
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """As in Keras; see the class for what it takes.
+        """As in Keras; see the class for what it takes. A `data.Split` is examples and labels.
 
         With `data.minibatches` and no `steps_per_epoch` an epoch is a pass over the examples.
 
@@ -204,8 +204,14 @@ class Trainer(keras.Model):
                 steps of an epoch are not a multiple of `steps_per_execution`.
             UserError: a batch size of the minibatches is not a multiple of the replicas.
         """
+        x, y = _of_split(x, y)
         y = self._checked_labels(x, y, kwargs)
         if isinstance(x, batching.Minibatches):
+            if self.num_classes and x.num_classes > self.num_classes:
+                raise ValueError(
+                    f"Expected minibatches of {self.num_classes} classes. "
+                    f"Received: labels up to {x.num_classes - 1}"
+                )
             if self.labels != "none" and not x.has_labels:
                 raise ValueError(
                     f"Expected minibatches with labels: {type(self).__name__} learns from them. "
@@ -225,13 +231,14 @@ class Trainer(keras.Model):
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """As in Keras; see the class for what it takes.
+        """As in Keras; see the class for what it takes. A `data.Split` is examples and labels.
 
         Raises:
             ValueError: the data doesn't fit the model or never ends, or a sample weight is given.
         """
         if isinstance(x, batching.Minibatches):
             raise ValueError("Expected examples that end. Received: Minibatches, which are for fit")
+        x, y = _of_split(x, y)
         return super().evaluate(x, self._checked_labels(x, y, kwargs), *args, **kwargs)
 
     def _checked_labels(self, x: Any, y: Any, settings: Mapping[str, Any]) -> Any:
@@ -445,3 +452,8 @@ def _check_refused(arguments: Mapping[str, Any]) -> None:
                 f"Expected compile() without {name}: the model brings its losses and its error "
                 f"rate. Received: {name}={value!r}"
             )
+
+
+def _of_split(x: Any, y: Any) -> tuple[Any, Any]:
+    """Examples and labels, which a `data.Split` holds both."""
+    return (x.array(), x.y) if isinstance(x, splits.Split) else (x, y)
