@@ -72,7 +72,9 @@ def run(
 def test_a_resumed_run_ends_where_an_unbroken_one_ends(tmp_path, model_name, rule):
     settings = {"model_name": model_name, "rule": rule}
     whole, rows = run(tmp_path / "whole", steps=6, **settings)
-    run(tmp_path / "parts", steps=4, **settings)
+    shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+    for part in (tmp_path / "parts/checkpoints").glob("ckpt-6.*"):
+        part.unlink()  # As if it had been killed after the fourth step.
     parts, resumed_rows = run(tmp_path / "parts", steps=6, **settings)
     for first, second in zip(whole.variables, parts.variables, strict=True):
         np.testing.assert_array_equal(first.numpy(), second.numpy(), err_msg=first.path)
@@ -176,15 +178,21 @@ def flip(content):
     return content[:-9] + bytes([content[-9] ^ 4]) + content[-8:]
 
 
+def assert_the_one_before_is_restored(path, capsys):
+    model = make("semisup")
+    model.compile(keras.optimizers.Adam(1e-2))
+    checkpoints = checkpoints_lib.Checkpoints(model, run_directory.RunDirectory(path))
+    assert checkpoints.restore() == int(model.step.numpy()) == 4
+    assert [row["step"] for row in checkpoints.rows] == [2, 4]
+    assert re.search(r"ckpt-6.*damaged.*trying the one before", capsys.readouterr().err)
+
+
 @pytest.mark.parametrize("how", [lambda b: b[: len(b) // 2], lambda b: b"", flip])
 @pytest.mark.parametrize("what", ["json", "index", "data-*"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(trained, how, what, capsys):
-    path, whole = trained
+    path, _ = trained
     damage(path, how, what=what)
-    again, rows = run(path)
-    assert re.search(r"ckpt-6.*damaged.*trying the one before", capsys.readouterr().err)
-    assert [row["step"] for row in rows] == [2, 4, 6]
-    np.testing.assert_array_equal(*(m.encoder.get_weights()[0] for m in (whole, again)))
+    assert_the_one_before_is_restored(path, capsys)
 
 
 @pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("x")])
@@ -193,9 +201,16 @@ def test_a_part_that_cannot_be_read_is_damage_too(trained, make, capsys):
     (part,) = path.glob("checkpoints/ckpt-6.data-*")
     part.unlink()
     make(part)
-    _, rows = run(path)
-    assert re.search(r"ckpt-6.*damaged.*trying the one before", capsys.readouterr().err)
+    assert_the_one_before_is_restored(path, capsys)
+
+
+def test_a_run_goes_on_from_the_one_before_to_the_same_end(trained):
+    path, whole = trained
+    damage(path, flip, what="data-*")
+    again, rows = run(path)
     assert [row["step"] for row in rows] == [2, 4, 6]
+    for first, second in zip(whole.variables, again.variables, strict=True):
+        np.testing.assert_array_equal(first.numpy(), second.numpy(), err_msg=first.path)
 
 
 def test_damaged_checkpoints_of_later_steps_leave_the_others_alone(trained):
