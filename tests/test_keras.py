@@ -94,6 +94,21 @@ def test_the_adversarial_learning_rate_keeps_its_ratio():
     assert rates == {"autoencoder": pytest.approx(0.01), "adversary": pytest.approx(0.002)}
 
 
+def test_training_does_not_depend_on_what_was_made_before():
+    """Keras counts the names of a process; TensorFlow adds gradients up in their order."""
+    ends = []
+    for digits in ("5", "9"):  # The second time with names like adam_99 and adam_100.
+        for kind in ("adam", "dense"):
+            while set(str(keras.backend.get_uid(kind))) != {digits}:
+                pass
+        model = make("aae")
+        model.compile(keras.optimizers.Adam(0.01), keras.optimizers.Adam(0.01))
+        train(model, steps=4)
+        ends.append(model.get_weights())
+    for first, second in zip(*ends, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
 def test_what_is_excluded_from_weight_decay_is_so_in_every_step():
     optimizer = keras.optimizers.AdamW(1e-3)
     optimizer.exclude_from_weight_decay(var_names=["bias"])

@@ -9,6 +9,7 @@ import random
 from typing import Any
 
 import keras
+from keras.src.backend.common import global_state
 import numpy as np
 import tensorflow as tf
 
@@ -25,6 +26,8 @@ from keras_aae.models import phases as phases_lib
 from keras_aae.models import saving
 from keras_aae.models import seeds as seeds_lib
 from keras_aae.models import trainer
+
+_NAME_COUNTS = "object_name_uids"  # Where Keras keeps how many objects have a name.
 
 
 class Autoencoder(trainer.Trainer):
@@ -539,12 +542,19 @@ def _decoder(
 
 @contextlib.contextmanager
 def _layers_of(policy: keras.DTypePolicy) -> Iterator[None]:
-    """Makes layers of that policy, for images with their channels last."""
+    """Makes layers of that policy, for images with their channels last.
+
+    Their names count from the first on, as in a new process: TensorFlow adds gradients up in the
+    order of names, so that losses would depend on the models made before, in their last digits.
+    """
     before = keras.config.dtype_policy(), keras.config.image_data_format()
+    counts = global_state.get_global_attribute(_NAME_COUNTS)
     keras.config.set_dtype_policy(policy)
     keras.config.set_image_data_format("channels_last")
+    global_state.set_global_attribute(_NAME_COUNTS, None)
     try:
         yield
     finally:
         keras.config.set_dtype_policy(before[0])
         keras.config.set_image_data_format(before[1])
+        global_state.set_global_attribute(_NAME_COUNTS, counts)

@@ -85,7 +85,7 @@ def for_steps(
     for name, phases in rule.steps(model).items():
         is_adversarial = rule.is_adversarial(name, phases)
         if is_adversarial or optimizer in made.values():
-            made[name] = _copy(adversarial if is_adversarial else optimizer, optimizer)
+            made[name] = _copy(adversarial if is_adversarial else optimizer, optimizer, name)
         else:
             made[name] = optimizer
         made[name].build(phases_lib.variables(phases, model))
@@ -130,14 +130,15 @@ class _Following:
 
 
 def _copy(
-    copied: keras.optimizers.Optimizer, leader: keras.optimizers.Optimizer
+    copied: keras.optimizers.Optimizer, leader: keras.optimizers.Optimizer, step: str
 ) -> keras.optimizers.Optimizer:
     """An optimizer like one, whose learning rate keeps its ratio to the leader's.
 
-    One with a schedule of its own follows that.
+    One with a schedule of its own follows that. Its name has the step in place of a number that
+    counts the optimizers of the process: TensorFlow adds gradients up in the order of names.
     """
     inner = _inner(copied)
-    config = inner.get_config()
+    config = {**inner.get_config(), "name": f"{_inner(leader).name}_{step}"}
     if not _has_schedule(inner):
         config["learning_rate"] = _Following(leader, _ratio(inner, leader))
     made = type(inner).from_config(config)
