@@ -34,6 +34,8 @@ from keras_aae.training import runtime as runtime_lib
 
 _ROLLBACKS = 10  # At the most: then the learning rate is a thousandth.
 _SUGGESTED = 100  # Examples to label, the most useful first.
+# Results that a run has from elsewhere than its last evaluation.
+_OF_OTHERS = ("edge", "class_consistency", "likelihood")
 
 
 def run(config: config_lib.Config) -> dict:
@@ -128,7 +130,7 @@ def _train(config: config_lib.Config) -> dict:
         evaluation.Evaluator(model).calibrate(dataset.validation)
         directory.save_model(model, dataset)
         results = results_lib.gather(config, model, dataset, directory, checkpoints)
-        results["edge"] = _previous(directory).get("edge")
+        results = _with_others(results, _previous(directory))
         # What was measured is there first, whatever becomes of figures and export.
         directory.write_results(results)
         _draw(model, dataset, results, directory, checkpoints)
@@ -230,12 +232,18 @@ def _evaluate_again(config: config_lib.Config) -> dict:
         evaluation.Evaluator(model).calibrate(dataset.validation)
         results = results_lib.gather(config, model, dataset, directory, checkpoints)
         before = _previous(directory)
-        results |= {key: before.get(key) for key in ("export", "edge", "class_consistency")}
-        results["machine"] = before.get("machine", results["machine"])  # The seconds are its.
+        results = _with_others(results, before) | {"export": before.get("export")}
         _draw(model, dataset, results, directory, checkpoints)
         _report(config, results, directory)
     results_lib.show(results, directory)
     return results
+
+
+def _with_others(results: dict, before: Mapping) -> dict:
+    """The results of a run, with what is known of the same weights from before."""
+    kept = {name: before[name] for name in _OF_OTHERS if before.get(name) and not results.get(name)}
+    machine = before.get("machine", results["machine"])  # The seconds are its.
+    return {**results, **kept, "machine": machine}
 
 
 def _restored(

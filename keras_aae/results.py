@@ -123,7 +123,8 @@ def _numbers(
     numbers |= {
         "prior_match": evaluator.prior_match(test if has_test else validation),
         "style_probe": evaluator.style_probe(validation, test) if has_test else None,
-        "calibration": evaluator.calibration(test if has_test else validation),
+        # Not of validation examples, which the temperature was chosen on.
+        "calibration": evaluator.calibration(test) if has_test else None,
     }
     if config.parzen_samples:
         numbers["likelihood"] = likelihood.estimate(

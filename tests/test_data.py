@@ -21,8 +21,40 @@ def test_minibatches_are_of_whole_numbers(bars_npz, settings):
 def test_minibatches_have_a_label_for_each_example(bars_npz):
     dataset = data.load(bars_npz)
     few = dataset._replace(train=data.Split(dataset.train.x, dataset.train.y[:50]))
-    with pytest.raises(ValueError, match=r"for each of 135 examples. Received: 50"):
+    with pytest.raises(ValueError, match=r"Received: 135 examples, labels of shape \(50,\)"):
         data.minibatches(few)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.eye(3)[[0, 1]], r"shape \(2, 3\)"),
+        (np.array([0.5, 1]), "Received: dtype float64"),
+        (np.array([-2, 1]), "Received: -2"),
+        (np.array(["a", "b"]), "Received: dtype <U1"),
+    ],
+)
+def test_labels_that_are_none_are_refused(labels, message):
+    split = data.Split(np.zeros((2, 4), np.float32), labels)
+    with pytest.raises(ValueError, match=message):
+        data.minibatches(data.Dataset(split, split, split, ("a", "b", "c")))
+
+
+def test_minibatches_are_of_a_dataset_with_examples():
+    none = data.Split(np.zeros((0, 4), np.float32), np.zeros(0, np.int32))
+    with pytest.raises(ValueError, match="Received: 0 examples"):
+        data.minibatches(data.Dataset(none, none, none, ("a", "b")))
+    with pytest.raises(ValueError, match=r"Expected a data\.Dataset\. Received: Split"):
+        data.minibatches(none)
+
+
+@pytest.mark.parametrize("labels", [np.array([0, 2], np.uint8), [0, 2]])
+def test_labels_may_be_a_list_or_of_any_integer_dtype(labels):
+    split = data.Split(np.zeros((2, 4), np.float32), labels)
+    whole = data.Dataset(split, split, split, ("a", "b", "c"))
+    batch = next(iter(data.minibatches(whole, batch_size=2, labelled_batch_size=2)))
+    assert batch["y"].numpy().tolist() == [-1, -1]
+    assert sorted(batch["labelled"]["y"].numpy()) == [0, 2]
 
 
 def test_the_split_is_balanced_disjoint_and_drawn_from_the_seed(bars_npz):

@@ -21,10 +21,12 @@ from test_models import train
 import keras_aae
 from keras_aae import data
 from keras_aae import models
+from keras_aae.data import augmentation
 from keras_aae.models import networks
 from keras_aae.models import optimizers
 from keras_aae.models import phases
 from keras_aae.models import priors
+from keras_aae.models import saving
 
 every_model = pytest.mark.parametrize("name", models.NAMES)
 every_rule = pytest.mark.parametrize("rule", ["joint", "sequential"])
@@ -297,6 +299,9 @@ def test_images_alone_train_a_model_without_labels_and_are_refused_by_one_with()
             compiled(name).fit(x, y + 1, verbose=0)
     with pytest.raises(ValueError, match="16 labels"):
         compiled("semisup").fit(x, y[:5], verbose=0)
+    for method in ("fit", "evaluate"):
+        with pytest.raises(ValueError, match="no labels beside a Split"):
+            getattr(compiled("semisup"), method)(data.Split(x, y), y, verbose=0)
     with pytest.raises(ValueError, match=r"Expected examples of shape \(12, 12, 1\)"):
         compiled("clustering").fit(x[:, :9], verbose=0)
 
@@ -572,6 +577,14 @@ def test_the_network_of_a_phase_of_ones_own_is_saved_with_the_model(tmp_path):
     assert before["prediction"] == pytest.approx(after["prediction"], rel=1e-5)
 
 
+def test_a_network_that_a_phase_does_not_build_is_refused():
+    phase = Prediction()
+    phase.build = lambda model: None
+    phase.network = keras.Sequential([keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match="Expected the networks of the phase prediction to be bui"):
+        make("aae", extra_phases=[phase])
+
+
 @keras.saving.register_keras_serializable("tests")
 class OfPositions(models.get("aae")):
     """A subclass that hands its arguments on, without names."""
@@ -611,12 +624,64 @@ def test_what_could_not_be_loaded_again_is_not_saved(tmp_path):
     path = tmp_path / "model.keras"
     make("semisup", views=darker).save(path)
     assert keras_aae.load(path).views is darker
-    for views in (lambda images, seed: images, bars):
+    nested = augmentation.Chain([augmentation.Cutout(0.3), bars])
+    for views in (lambda images, seed: images, bars, Odd(8).features, nested):
         with pytest.raises(ValueError, match=r"Expected views to be registered"):
             make("semisup", views=views).save(path)
     with pytest.raises(ValueError, match=r"Expected Odd.get_config, to save the model"):
         models.get("aae")(SHAPE, network=Odd(8)).save(path)
     assert keras_aae.load(path).views is darker  # What was there stays.
+
+
+def test_a_layer_that_was_hung_on_a_model_does_not_hinder_loading(tmp_path):
+    model = make("aae")
+    model.probe = keras.layers.Dense(3)
+    model.encoder.trainable = False
+    model.save(tmp_path / "model.keras")
+    loaded = keras_aae.load(tmp_path / "model.keras")
+    assert not loaded.encoder.trainable_variables
+    assert loaded.decoder.trainable_variables
+
+
+def test_a_layer_in_two_networks_keeps_its_flag():
+    class Outer(keras.layers.Layer):
+        def __init__(self, frozen):
+            super().__init__()
+            self.first = keras.Sequential([inner := keras.layers.Dense(1)])
+            self.second = keras.Sequential([inner])
+            self.second.trainable = not frozen
+            inner.trainable = True
+
+    flags = saving.trainable(Outer(frozen=True))
+    other = Outer(frozen=False)
+    saving.set_trainable(other, flags)
+    assert saving.trainable(other) == flags
+    assert other.first.layers[0].trainable
+
+
+@pytest.mark.parametrize("policies", [("mixed_bfloat16", "float32"), ("float32", "mixed_float16")])
+def test_a_model_is_loaded_with_the_dtype_policy_that_it_had(tmp_path, policies):
+    of_model, of_process = policies
+    try:
+        keras.config.set_dtype_policy(of_model)
+        model = compiled("aae")
+        model.save(tmp_path / "model.keras")
+        keras.config.set_dtype_policy(of_process)
+        loaded = keras_aae.load(tmp_path / "model.keras")
+        assert keras.config.dtype_policy().name == of_process
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert loaded.dtype_policy.name == loaded.encoder.layers[1].dtype_policy.name == of_model
+    x = bars(3)[0]
+    np.testing.assert_array_equal(loaded.encode(x)["style"], model.encode(x)["style"])
+
+
+@pytest.mark.parametrize("names", [np.array(["a", "b", "c"]), np.arange(3)])
+def test_class_names_may_be_an_array(tmp_path, names):
+    model = make("semisup", class_names=names)
+    assert json.loads(json.dumps(model.class_names)) == [str(name) for name in names]
+    model.save(tmp_path / "model.keras")
+    assert keras_aae.load(tmp_path / "model.keras").class_names == model.class_names
 
 
 def test_the_classification_loss_of_evaluate_is_that_of_the_labelled_examples():
@@ -753,6 +818,21 @@ def test_any_keras_model_can_be_the_backbone(subclassed, tmp_path):
     np.testing.assert_array_equal(
         loaded.encode(bars(3)[0])["style"], model.encode(bars(3)[0])["style"]
     )
+
+
+def test_a_normalization_in_a_backbone_is_that_which_was_adapted(tmp_path):
+    x = (5 + 3 * np.random.default_rng(0).normal(size=(60, 4))).astype(np.float32)
+    normalization = keras.layers.Normalization()
+    normalization.adapt(x)
+    backbone = keras.Sequential([keras.Input((4,)), normalization])
+    network = networks.Backbone(backbone, others=networks.MLP(8))
+    model = models.get("aae")((4,), style_size=2, network=network, seed=0)
+    for encoder in (model.encoder, model.averaged_encoder):
+        (copy,) = (each for each in encoder._flatten_layers() if isinstance(each, type(backbone)))
+        np.testing.assert_allclose(copy(x), backbone(x), atol=1e-5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras_aae.load(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.encode(x)["style"], model.encode(x)["style"], atol=1e-5)
 
 
 @keras.saving.register_keras_serializable("tests")

@@ -323,9 +323,13 @@ def test_evaluate_works_on_the_finished_run(finished, monkeypatch):
     run_here("--mode=evaluate", "--run_dir=run")
     assert results(finished)["test"] == before["test"]
     kept = files.read_record(finished / "run/results.json")
-    files.write_record(finished / "run/results.json", {**kept, "machine": "another"})
+    found = {"class_consistency": {"judge": "b", "share": 0.9, "by_value": [0.8, 1.0]}}
+    found["likelihood"] = {"nats": 5.0, "standard_error": 1.0, "samples": 20, "bandwidth": 0.1}
+    found["likelihood"]["curve"] = [[0.1, 5.0], [0.2, 4.0]]
+    found["machine"] = "another"  # It trained; train_seconds are its.
+    files.write_record(finished / "run/results.json", {**kept, **found})
     run_here("--mode=evaluate", "--run_dir=run")
-    assert results(finished)["machine"] == "another"  # It trained; train_seconds are its.
+    assert {key: results(finished)[key] for key in found} == found
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from tensorflow_probability import distributions as tfd
 
 from keras_aae import config
 from keras_aae.models import defaults
@@ -109,6 +110,8 @@ def test_the_settings_offer_every_prior():
         ("cauchy", 2, "Received: 'cauchy'"),
         ("gaussian_mixture", 3, "style_size=2 for prior='gaussian_mixture'"),
         (priors.gaussian(4), 2, r"event_shape \[2\]"),
+        (tfd.MultivariateNormalDiag(np.zeros(2), np.ones(2)), 2, "dtype float32"),
+        (tfd.Independent(tfd.Bernoulli(logits=[0.0, 0.0]), 1), 2, "dtype float32"),
     ],
 )
 def test_a_prior_that_does_not_fit_is_refused(name, size, message):

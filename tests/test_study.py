@@ -142,6 +142,16 @@ def test_the_validation_error_decides_a_sweep():
     assert study_page.best(groups) == ("validation.reconstruction_mse", groups[0])
 
 
+def test_runs_without_a_validation_number_have_a_page_without_curves():
+    nothing = summary("rate=1", "rate=2")
+    for run in nothing["runs"]:
+        run["results"] |= {"validation": {}, "curve": [{"step": 5, "seconds": 30.0}]}
+    page = study_page.render(nothing, 6)
+    assert "Least" not in page
+    assert "Learning curves" not in page
+    assert "Learning curves" in study_page.render(summary("rate=1"), 3)
+
+
 def test_a_page_names_the_best_links_the_reports_and_escapes():
     page = study_page.render(summary("rate=1", "<b>"), 6)
     assert "Least validation error rate: <b>digits rate=1</b>" in page

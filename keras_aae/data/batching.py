@@ -40,8 +40,8 @@ class Minibatches:
         start: The step to begin with.
 
     Raises:
-        ValueError: an argument is out of its range, or there is another number of labels than of
-            examples.
+        ValueError: an argument is out of its range, there are no examples, or labels are not whole
+            numbers from -1 on, one for each example.
         UserError: both batch sizes are 0, or `labelled_batch_size` is not and no training example
             has a label.
 
@@ -64,16 +64,14 @@ class Minibatches:
         for name, value in (whole | {"augment_shift": augment_shift, "start": start}).items():
             if not isinstance(value, (int, np.integer)) or value < 0:
                 raise ValueError(f"Expected {name}, a whole number from 0 on. Received: {value}")
-        if len(dataset.train.x) != len(dataset.train.y):
-            raise ValueError(
-                f"Expected a label, or -1, for each of {len(dataset.train.x)} examples. "
-                f"Received: {len(dataset.train.y)}"
-            )
+        if not isinstance(dataset, splits.Dataset):
+            raise ValueError(f"Expected a data.Dataset. Received: {type(dataset).__name__}")
         self._x = dataset.train.x
+        labels = _labels(dataset.train.y, len(self._x))
         self._seed = seed
         self._shift = augment_shift
         self._start = start
-        self._pools = _pools(dataset.train.y, batch_size, labelled_batch_size)
+        self._pools = _pools(labels, batch_size, labelled_batch_size)
         self.error: errors.UserError | None = None
 
     @property
@@ -186,6 +184,24 @@ class _Pool(NamedTuple):
     rows: np.ndarray
     labels: np.ndarray
     size: int
+
+
+def _labels(y: np.ndarray, count: int) -> np.ndarray:
+    """The labels of so many examples, int32 [N].
+
+    Raises:
+        ValueError: they are of another shape or dtype, or one is below -1; or there are none.
+    """
+    labels = np.asarray(y)
+    if not count or labels.shape != (count,):
+        raise ValueError(
+            f"Expected examples, and a label, or -1, for each. Received: {count} examples, labels "
+            f"of shape {labels.shape}"
+        )
+    found = f"dtype {labels.dtype}" if labels.dtype.kind not in "iu" else int(labels.min())
+    if isinstance(found, str) or found < splits.UNLABELLED:
+        raise ValueError(f"Expected labels, whole numbers from -1 on. Received: {found}")
+    return labels.astype(np.int32)
 
 
 def _pools(y: np.ndarray, batch_size: int, labelled_batch_size: int) -> list[_Pool]:

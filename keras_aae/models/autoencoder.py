@@ -151,19 +151,22 @@ class Autoencoder(trainer.Trainer):
 
     def copy_to_average(self) -> None:
         """Sets the averaged weights, which inference uses, to those of `encoder` and `decoder`."""
-        self.averaged_encoder.set_weights(self.encoder.get_weights())
-        self.averaged_decoder.set_weights(self.decoder.get_weights())
+        networks.copy_weights(self.encoder, self.averaged_encoder)
+        networks.copy_weights(self.decoder, self.averaged_decoder)
 
     # Saving
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor, and which layers are trainable, for Keras to save.
+        """The arguments of the constructor and what else `saving` keeps, for Keras to save.
 
         Raises:
             ValueError: the prior is a distribution without a registered name, or a function is not
                 registered with Keras.
         """
-        return saving.config(self, {**self._arguments, "seed": self.seed})  # Also one drawn.
+        given = {**self._arguments, "seed": self.seed}  # Also one drawn.
+        if self.class_names:
+            given["class_names"] = self.class_names
+        return saving.config(self, given)
 
     def save(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
         """As in Keras; a model that can't be saved leaves the file that is there as it is."""
@@ -508,7 +511,7 @@ def _check(policy: keras.DTypePolicy, average: float, views: augmentation.Views 
 
 def _checked_names(names: Sequence[str], count: int) -> tuple[str, ...]:
     """The names of classes, of which there are so many, or any number where that is 0."""
-    names = tuple(names)
+    names = tuple(map(str, names))
     if count and len(names) not in (0, count):
         raise ValueError(f"Expected {count} class_names. Received: class_names={names}")
     return names

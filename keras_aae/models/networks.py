@@ -135,6 +135,14 @@ def get(network: str | Family, input_shape: tuple[int, ...]) -> Family:
     return network
 
 
+def copy_weights(network: keras.layers.Layer, copy: keras.layers.Layer) -> None:
+    """Gives a network like another the weights of that, and what its layers make of them."""
+    copy.set_weights(network.get_weights())
+    for layer in copy._flatten_layers():
+        if hasattr(layer, "finalize_state"):  # Of a Normalization, which computes with the result.
+            layer.finalize_state()
+
+
 def built(network: keras.Model, *shapes: tuple[int, ...]) -> keras.Model:
     """A network that has its weights: one that makes them when it is first called is called once.
 
@@ -368,7 +376,7 @@ class Backbone(Family):
         copy = type(self.layer).from_config(self.layer.get_config())
         x = copy(keras.layers.Rescaling(self.scale, self.offset)(x))
         if self.layer.built:
-            copy.set_weights(self.layer.get_weights())
+            copy_weights(self.layer, copy)
             saving.set_trainable(copy, saving.trainable(self.layer))
         return keras.layers.GlobalAveragePooling2D()(x) if len(x.shape) == 4 else x
 

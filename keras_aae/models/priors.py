@@ -41,7 +41,7 @@ def get(prior: str | tfd.Distribution, size: int) -> tfd.Distribution:
 
     Args:
         prior: One of `defaults.PRIORS`, a name that was registered, or a distribution of
-            `event_shape` [size].
+            `event_shape` [size] and dtype float32.
         size: Dimensions of the code.
 
     Raises:
@@ -54,9 +54,9 @@ def get(prior: str | tfd.Distribution, size: int) -> tfd.Distribution:
                 f"Received: {prior!r}"
             )
         prior = _REGISTERED[prior](size)
-    if prior.event_shape != [size] or prior.batch_shape != []:
+    if (prior.event_shape, prior.batch_shape, prior.dtype) != ([size], [], tf.float32):
         raise ValueError(
-            f"Expected a prior of event_shape [{size}] and batch_shape [] for "
+            f"Expected a prior of event_shape [{size}], batch_shape [] and dtype float32 for "
             f"style_size={size}. Received: {prior}"
         )
     return prior

@@ -1,6 +1,7 @@
-"""What Keras saves of a model: the arguments of its constructor, and which layers are trainable."""
+"""What Keras saves of a model: its constructor's arguments, its dtype policy, what is frozen."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import inspect
@@ -9,8 +10,9 @@ from typing import Any
 import keras
 from tensorflow_probability import distributions as tfd
 
-# Beside arguments by name: what a user's subclass takes as `*args`, and a flag for each layer.
-_POSITIONAL, _TRAINABLE = "positional arguments", "trainable layers"
+# Beside arguments by name: what a user's subclass takes as `*args`, the policy that the model was
+# made under, and a flag for each layer.
+_POSITIONAL, _POLICY, _TRAINABLE = "positional arguments", "dtype policy", "trainable layers"
 
 
 def arguments(cls: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,14 +48,14 @@ def config(model: keras.Model, given: Mapping[str, Any]) -> dict[str, Any]:
                 f"Expected a {name} with a name, to save the model: keras_aae.priors.register "
                 f"gives it one. Received: {name}={value}"
             )
-        if inspect.isfunction(value) and not _is_registered(value):
-            raise ValueError(
-                f"Expected {name} to be registered, to save the model: "
-                "keras.saving.register_keras_serializable() decorates a function with a name. "
-                f"Received: {name}={value}"
-            )
-    whole = {**given, _TRAINABLE: trainable(model)}
-    return {name: keras.saving.serialize_keras_object(value) for name, value in whole.items()}
+        if inspect.isroutine(value) and not _is_registered(value):
+            raise _not_registered(name, value)
+    whole = {**given, _POLICY: model.dtype_policy, _TRAINABLE: trainable(model)}
+    saved = {name: keras.saving.serialize_keras_object(value) for name, value in whole.items()}
+    for name, value in saved.items():
+        if not all(map(_loads, _functions_in(value))):
+            raise _not_registered(name, given[name])
+    return saved
 
 
 def made(cls: type, saved: Mapping[str, Any], custom_objects: Any) -> Any:
@@ -62,23 +64,61 @@ def made(cls: type, saved: Mapping[str, Any], custom_objects: Any) -> Any:
         name: keras.saving.deserialize_keras_object(value, custom_objects)
         for name, value in saved.items()
     }
-    positional, flags = given.pop(_POSITIONAL, ()), given.pop(_TRAINABLE, None)
-    model = cls(*positional, **given)
-    if flags is not None:
-        set_trainable(model, flags)
+    positional, flags = given.pop(_POSITIONAL, ()), given.pop(_TRAINABLE, {})
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(given.pop(_POLICY, before))
+    try:
+        model = cls(*positional, **given)
+    finally:
+        keras.config.set_dtype_policy(before)
+    set_trainable(model, flags)
     return model
 
 
-def trainable(layer: keras.layers.Layer) -> list[bool]:
-    """Of a layer and of each in it whether it is trainable, from the outside in."""
-    return [each.trainable for each in layer._flatten_layers()]
+def trainable(layer: keras.layers.Layer) -> dict[str, bool]:
+    """Of a layer and of each in it whether it is trainable, by its place."""
+    return {place: each.trainable for place, each in _places(layer)}
 
 
-def set_trainable(layer: keras.layers.Layer, flags: Sequence[bool]) -> None:
-    """Sets what `trainable` gave of a layer like this one."""
+def set_trainable(layer: keras.layers.Layer, flags: Mapping[str, bool]) -> None:
+    """Sets what `trainable` gave of a layer like this one; what only one of them has is left."""
     # A layer's flag sets those of all in it, which come after it.
-    for each, flag in zip(layer._flatten_layers(), flags, strict=True):
-        each.trainable = flag
+    for place, each in _places(layer):
+        each.trainable = flags.get(place, each.trainable)
+
+
+def _places(layer: keras.layers.Layer, place: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
+    """A layer and each in it, from the outside in, with a place that another like it has, too."""
+    yield place, layer
+    for number, inner in enumerate(layer._layers):
+        yield from _places(inner, f"{place}/{number}")
+
+
+def _not_registered(name: str, value: Any) -> ValueError:
+    return ValueError(
+        f"Expected {name} to be registered, to save the model: "
+        "keras.saving.register_keras_serializable() decorates a function with a name. "
+        f"Received: {name}={value}"
+    )
+
+
+def _functions_in(saved: Any) -> Iterator[dict]:
+    """The functions in what Keras saves of an object."""
+    if isinstance(saved, dict):
+        if saved.get("class_name") in ("function", "method", "__lambda__"):
+            yield saved
+        saved = list(saved.values())
+    if isinstance(saved, (list, tuple)):
+        for each in saved:
+            yield from _functions_in(each)
+
+
+def _loads(function: dict) -> bool:
+    """Whether Keras finds a function that it saved."""
+    try:
+        return callable(keras.saving.deserialize_keras_object(function))
+    except (TypeError, ValueError):
+        return False
 
 
 def _is_registered(function: Callable) -> bool:

@@ -71,6 +71,13 @@ class Trainer(keras.Model):
 
         Those are the networks that they train, and the layers among their attributes.
         """
+        for phase in self.phases:
+            for network in phase.networks(self):
+                if not network.built:
+                    raise ValueError(
+                        f"Expected the networks of the phase {phase.name} to be built, with an "
+                        f"input shape. Received: {network.name}"
+                    )
         own = {id(layer) for layer in self._flatten_layers()}
         built = [
             layer
@@ -456,4 +463,8 @@ def _check_refused(arguments: Mapping[str, Any]) -> None:
 
 def _of_split(x: Any, y: Any) -> tuple[Any, Any]:
     """Examples and labels, which a `data.Split` holds both."""
-    return (x.array(), x.y) if isinstance(x, splits.Split) else (x, y)
+    if not isinstance(x, splits.Split):
+        return x, y
+    if y is not None:
+        raise ValueError("Expected no labels beside a Split, which has its own")
+    return x.array(), x.y

@@ -24,13 +24,14 @@ def render(summary: Mapping[str, Any], planned: int) -> str:
     groups = tables.groups(summary)
     numbers = {group.name: group.numbers() for group in groups}
     names = dict.fromkeys(name for found in numbers.values() for name in found)
+    curves = {group.name: _curves(group) for group in groups}
     return report.template("study.html.jinja").render(
         summary=summary,
         planned=planned,
         groups=groups,
         table={name: [found.get(name) for found in numbers.values()] for name in names},
         best=best(groups) if len(groups) > 1 and _can_compare(summary, planned) else None,
-        curves=figures.png(figures.bands({group.name: _curves(group) for group in groups})),
+        curves=figures.png(figures.bands(curves)) if any(curves.values()) else None,
     )
 
 
@@ -45,11 +46,12 @@ def _can_compare(summary: Mapping[str, Any], planned: int) -> bool:
 def best(groups: list[tables.Group]) -> tuple[str, tables.Group] | None:
     """The validation number that decides and the group with its least mean.
 
-    It is the error rate, or the reconstruction error where no group has one. None where some have.
+    It is the error rate, or the reconstruction error where no group has one. None where only some
+    have it, or none has either.
     """
     numbers = [group.numbers() for group in groups]
-    name = next(name for name in _DECIDES if any(name in each for each in numbers))
-    if not all(name in each for each in numbers):
+    name = next((name for name in _DECIDES if any(name in each for each in numbers)), None)
+    if name is None or not all(name in each for each in numbers):
         return None
     return name, min(groups, key=lambda group: group.numbers()[name].mean)
 
