@@ -27,6 +27,7 @@ _FREE = (
     *("parzen_samples", "precision", "version", "steps_per_execution", "max_memory", "on_nan"),
 )
 
+_OF_VIEWS = ("agreement_weight", "pseudo_label_weight")  # Of no use without views.
 _PATHS = ("run_dir", "export_dir", "data_dir", "dataset", "runs")  # The last may be several.
 
 _run = functools.partial(fields.setting, group="Run")
@@ -208,6 +209,12 @@ class Config:
         "aggregate (marginal, the paper's).",
         choices=defaults.STYLE_ADVERSARIES,
     )
+    class_prior: str = _model(
+        defaults.CLASS_PRIOR,
+        "The prior of classes: equal shares (uniform, the paper's), or those that the encoder "
+        "finds while it learns (learned), for data with more of one class than of another.",
+        choices=defaults.CLASS_PRIORS,
+    )
     average: float = _model(
         defaults.AVERAGE,
         "Decay of the moving average of the weights that evaluation and export use. 0: the "
@@ -244,6 +251,12 @@ class Config:
         defaults.AGREEMENT_WEIGHT,
         "Weight of the mutual information of the classes or clusters of an image and its view, "
         "which the paper doesn't have. 0: there is no agreement.",
+        low=0,
+    )
+    pseudo_label_weight: float = _loss(
+        defaults.PSEUDO_LABEL_WEIGHT,
+        "Weight of the classification loss of views as the class that the averaged encoder is sure "
+        "of in the image itself, which the paper doesn't have. 0: there is none.",
         low=0,
     )
     views: str = _loss(
@@ -430,10 +443,11 @@ class Config:
             given: Values by name, which may be the default ones.
         """
         usage.check_model(given, self.model)
-        if self.views == "none" and given.get("agreement_weight"):
-            raise errors.UserError(
-                f"--agreement_weight={self.agreement_weight}: --views=none has no agreement"
-            )
+        for name in _OF_VIEWS:
+            if self.views == "none" and given.get(name):
+                raise errors.UserError(
+                    f"--{name}={getattr(self, name)}: --views=none has no views to compare"
+                )
 
     def smoke(self) -> "Config":
         """A try of these settings: few steps.
@@ -492,7 +506,7 @@ class Config:
         """The settings that the model uses as flags, or those that are not the default."""
         unsaid = {"mode", "run_dir", *usage.ONLY_IN, *usage.unused(self.model)}
         if self.views == "none":
-            unsaid |= {"agreement_weight"}  # Which `check_given` would refuse.
+            unsaid.update(_OF_VIEWS)  # Which `check_given` would refuse.
         own = usage.own_defaults(self.model)
         return [
             f"--{field.name}={getattr(self, field.name)}"

@@ -16,6 +16,7 @@ from keras_aae import models
 from keras_aae import version
 from keras_aae.evaluation import likelihood
 from keras_aae.models import autoencoder
+from keras_aae.models import latents
 from keras_aae.training import checkpoints as checkpoints_lib
 from keras_aae.training import cluster as cluster_lib
 from keras_aae.training import loop
@@ -126,6 +127,10 @@ def _numbers(
         # Not of validation examples, which the temperature was chosen on.
         "calibration": evaluator.calibration(test) if has_test else None,
     }
+    latent = evaluator.model.categorical
+    if isinstance(latent, latents.LearnedCategorical):
+        shares = latent.shares.numpy().tolist()
+        numbers["learned_shares"] = dict(zip(dataset.classes, shares, strict=True))
     if config.parzen_samples:
         numbers["likelihood"] = likelihood.estimate(
             evaluator.model, validation, test, config.parzen_samples, directory.path

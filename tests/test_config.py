@@ -110,6 +110,9 @@ def test_what_is_known_of_a_variant_is_what_its_class_says(name):
     "settings",
     [
         {"model": "vae", "agreement_weight": 5.0},
+        {"model": "supervised", "class_prior": "learned"},
+        {"model": "clustering", "class_prior": "learned"},
+        {"model": "clustering", "pseudo_label_weight": 1.0},
         {"model": "vae", "posterior": "universal"},
         {"model": "aae", "num_clusters": 3},
         {"model": "aae", "views": "digits"},

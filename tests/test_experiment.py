@@ -93,6 +93,11 @@ def test_the_whole_path_of_svhn_on_the_mock_data_of_tfds(tmp_path, monkeypatch):
         results = experiment.run(config)
     assert results["examples"] == {"train": 240, "validation": 60, "test": 300}
     assert 0 <= results["test"]["error_rate"] <= 1
+    assert sum(results["learned_shares"].values()) == pytest.approx(1)
+    assert (
+        "shares of the classes that the prior learned:"
+        in (tmp_path / "run/report.html").read_text()
+    )
     loaded = tf.saved_model.load(results["export"])
     answer = loaded.signatures["classify"](image=tf.zeros([10, 32, 32, 3], tf.uint8))
     assert answer["class_probabilities"].shape == (10, 10)

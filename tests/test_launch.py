@@ -64,6 +64,7 @@ OLD_RUN = ROOT / "tests/golden/run_0.1.0"
         (["--mode=compare", "--runs=a", "--export_dir=b"], "--export_dir: --mode=compare doesn't"),
         (["--mode=table", "--runs=a", "--smoke"], "--smoke: expected --mode=train. Rec.*table"),
         (["--views=none", "--agreement_weight=1"], "--agreement_weight=1.0: --views=none has no"),
+        (["--views=none", "--pseudo_label_weight=1"], "pseudo_label_weight=1.0: --views=none has"),
         (["--model=aae", "--labels=100"], "--labels=100: --model=aae learns from none"),
         (["--mode=export", f"--run_dir={OLD_RUN}"], "keras_aae 0.1.0 or older wrote this run"),
         (["--dataset=gone.npz"], "gone.npz: no such file"),

@@ -1,5 +1,7 @@
 """Latent variables, phases and update rules against values worked out by hand."""
 
+import math
+
 from conftest import bars
 import keras
 import numpy as np
@@ -212,7 +214,7 @@ def test_input_noise_reaches_what_the_encoder_sees_in_training_alone():
 
 
 def agreement_of(model, first, second):
-    code = {"cluster_probabilities": tf.concat([first, second], axis=0)}
+    code = {model.categorical.part: tf.concat([first, second], axis=0)}
     return float(phase(model, "agreement").loss(model, None, code)[0])
 
 
@@ -231,6 +233,85 @@ def test_agreement_sees_the_joint_distribution_of_many_steps():
     model.step.assign(1)
     # Half of what was seen is (0, 0) and (1, 1), half (2, 2) and (3, 3): four clusters, not two.
     assert agreement_of(model, second, second) == pytest.approx(-np.log(4), rel=1e-4)
+
+
+def learned(shares):
+    """A model of four classes whose learned prior has these shares."""
+    model = make("semisup", num_classes=4, class_prior="learned")
+    model.class_shares.assign(np.array(shares) - 0.25)
+    return model
+
+
+def test_a_learned_prior_moves_from_equal_shares_to_those_that_are_found():
+    model = learned([0.25] * 4)
+    prior = model.priors["class_probabilities"]
+    np.testing.assert_allclose(prior.probs_parameter(), [0.25] * 4)
+    found = tf.constant([[1.0, 0, 0, 0], [0.5, 0.5, 0, 0]])
+    model.categorical.learn_prior(found)
+    np.testing.assert_allclose(prior.probs_parameter(), [0.255, 0.25, 0.2475, 0.2475], atol=1e-6)
+    for _ in range(2000):
+        model.categorical.learn_prior(found)
+    # A tenth of an equal share stays to each.
+    expected = np.array([3, 1, 0.1, 0.1]) / 4.2
+    np.testing.assert_allclose(prior.probs_parameter(), expected, atol=1e-5)
+
+
+def test_samples_of_a_learned_prior_have_its_shares():
+    model = learned([0.4, 0.3, 0.2, 0.1])
+    for seed in range(20):
+        sample = model.categorical.sample(tf.constant(50), tf.constant([seed, 0])).numpy()
+        assert sample.sum(axis=1).tolist() == [1] * 50
+        assert np.abs(sample.sum(axis=0) - [20, 15, 10, 5]).max() <= 1
+    drawn = model.sample_prior(np.arange(2000))["class_probabilities"].numpy().mean(axis=0)
+    np.testing.assert_allclose(drawn, [0.4, 0.3, 0.2, 0.1], atol=0.04)
+
+
+def test_agreement_holds_classes_to_a_learned_prior():
+    """Sure views that have p(y) itself cost its KL to equal shares less than I: log K in all."""
+    shares = [0.5, 0.25, 0.125, 0.125]
+    sure = tf.one_hot([0, 0, 0, 0, 1, 1, 2, 3], 4)
+    assert agreement_of(learned(shares), sure, sure) == pytest.approx(-np.log(4), rel=1e-4)
+    equal = tf.one_hot([0, 1, 2, 3], 4)
+    divergence = sum(0.25 * np.log(0.25 / np.array(shares)))
+    expected = divergence - np.log(4)
+    assert agreement_of(learned(shares), equal, equal) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_step_moves_a_learned_prior_and_an_evaluation_does_not():
+    model = make("dimreduce")
+    model.compile(keras.optimizers.SGD(0.0))
+    model.evaluate(bars(12)[0], verbose=0)
+    assert not model.class_shares.numpy().any()
+    train(model)
+    found = model.encode(bars(8)[0])["class_probabilities"].numpy().mean(axis=0)
+    np.testing.assert_allclose(model.class_shares, 0.01 * (found - 1 / 3), atol=1e-5)
+
+
+def test_pseudo_labels_are_those_that_the_averaged_encoder_is_sure_of():
+    model = make("semisup", pseudo_label_weight=1.0)
+    odds = math.log(0.96 / 0.02)  # Of one class to each of two others.
+    seen = tf.constant([[odds, 0, 0], [0, odds, 0], [1.0, 0, 0]])
+    logits = tf.constant([[0.0, 0, 0], [0, 3.0, 0], [5.0, 0, 0]])
+    asked = []
+
+    def training_code(batch):
+        asked.append(batch)
+        return {"class_probabilities": tf.nn.softmax(seen)}
+
+    model.training_code = training_code
+    batch = batch_of(tf.range(6.0)[:, None], [-1] * 6, count=3)
+    code = {"class_logits": tf.concat([seen, logits], axis=0)}
+    loss = phase(model, "pseudo_labels").loss(model, batch, code)
+    expected = [np.log(3), np.log(1 + 2 * np.exp(-3)), 0]
+    np.testing.assert_allclose(loss, expected, atol=1e-6)
+    (teacher,) = asked
+    assert not teacher.training
+    assert teacher.x.numpy().tolist() == [[0], [1], [2]]
+
+
+def test_without_views_there_are_no_pseudo_labels():
+    for settings in ({"pseudo_label_weight": 0.0}, {"pseudo_label_weight": 1.0, "views": None}):
+        assert "pseudo_labels" not in {each.name for each in make("semisup", **settings).phases}
 
 
 def test_the_separation_pushes_close_heads_apart_and_leaves_the_others():
@@ -320,6 +401,7 @@ def test_an_update_rule_of_ones_own_trains_and_comes_back(tmp_path):
         ({"num_classes": 1}, "num_classes=1"),
         ({"posterior": "flow"}, "posterior='flow'"),
         ({"style_adversary": "none"}, "style_adversary='none'"),
+        ({"class_prior": "equal"}, "class_prior='equal'"),
         ({"prior": "swiss_roll", "style_size": 3}, "style_size=2"),
     ],
 )

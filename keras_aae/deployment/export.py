@@ -180,9 +180,7 @@ def _write(
         for name, signature in signatures.items()
     }
     saved = tf.Module()
-    networks = (model.averaged_encoder, model.averaged_decoder)
-    variables = [model.temperature, *(each for network in networks for each in network.variables)]
-    saved.tracked = [variable.value for variable in variables]
+    saved.tracked = [variable.value for variable in model.inference_variables]
     default = {"serving_default": functions[signatures_lib.default(model)]}
     tf.saved_model.save(saved, str(path), {**functions, **default})
     return {

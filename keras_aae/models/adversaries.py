@@ -118,7 +118,10 @@ def style_context(style_adversary: str, latent: latents.Categorical) -> latents.
 
 
 class Discrimination(phases.Phase):
-    """-log D(sample) - log(1 - D(code)), which trains the discriminator (paper, section 2)."""
+    """-log D(sample) - log(1 - D(code)), which trains the discriminator (paper, section 2).
+
+    A prior that is learned moves first.
+    """
 
     adversarial = True
 
@@ -141,6 +144,8 @@ class Discrimination(phases.Phase):
     def loss(self, model: phases.Model, batch: phases.Batch, code: latents.Code) -> tf.Tensor:
         adversary, count = self.adversary, tf.shape(batch.x)[0]
         latent = adversary.latent
+        if batch.training:
+            latent.learn_prior(code[latent.part])
         context = tf.tile(adversary.context(model, batch, code), [2, 1])
         both = tf.concat([adversary.sample(batch), tf.stop_gradient(code[latent.part])], axis=0)
         logits = adversary.logits(both, context, batch, f"{latent.name} discrimination noise")

@@ -104,6 +104,8 @@ class Autoencoder(trainer.Trainer):
         self.example_shape = _checked_shape(input_shape)
         self.observation = observation or observation_lib.of_shape(self.example_shape)
         self.latents = tuple(latents)
+        for latent in self.latents:
+            latent.build(self)
         self.parts = {latent.part: latent.size for latent in latents}
         self.priors = {latent.part: latent.prior for latent in latents}
         self.views = views
@@ -207,6 +209,12 @@ class Autoencoder(trainer.Trainer):
         if self.labels == "none":
             return 0
         return self.categorical.size if self.categorical else self.num_predicted
+
+    @property
+    def inference_variables(self) -> list[keras.Variable]:
+        """The variables of what inference does, the averaged weights among them."""
+        parts = (*self.latents, self.averaged_encoder, self.averaged_decoder)
+        return [self.temperature, *(variable for part in parts for variable in part.variables)]
 
     def label_code(self, labels: tf.Tensor | None) -> latents_lib.Code:
         """The parts of the code that a label gives; none, unless the decoder receives it.

@@ -29,6 +29,8 @@ class CategoricalAAE(autoencoder.Autoencoder):
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
         y: The discrete latent variable.
+        paired_phases: Phases beside the agreement that compare examples with their views, where
+            there are views.
         extra_phases: Phases after those above; see `autoencoder.Autoencoder`.
         style_adversary: Whether the style discriminator matches p(z) per class or cluster
             (`conditional`: it receives y) or in aggregate (`marginal`, the paper's).
@@ -52,6 +54,7 @@ class CategoricalAAE(autoencoder.Autoencoder):
         input_shape: tuple[int, ...],
         y: latents.Categorical,
         *,
+        paired_phases: Sequence[phases.Phase] = (),
         extra_phases: Sequence[phases.Phase] = (),
         style_adversary: str = defaults.STYLE_ADVERSARY,
         agreement_weight: float = defaults.AGREEMENT_WEIGHT,
@@ -69,8 +72,10 @@ class CategoricalAAE(autoencoder.Autoencoder):
         settings: dict[str, Any] = {"noise": discriminator_noise, "weight": adversarial_weight}
         of_style = settings | {"context": adversaries.style_context(style_adversary, y)}
         made = augmentation.named(views, input_shape) if isinstance(views, str) else views
-        if made and agreement_weight:
-            extra_phases = (phases.Agreement(y, agreement_weight), *extra_phases)
+        if agreement_weight:
+            paired_phases = (phases.Agreement(y, agreement_weight), *paired_phases)
+        if made:
+            extra_phases = (*paired_phases, *extra_phases)
         # Phases that see whole batches see views: where there are none, none are made.
         seen = any(phase.whole_batch for phase in extra_phases)
         super().__init__(

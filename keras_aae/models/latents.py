@@ -6,14 +6,28 @@ others that its posterior adds, like its mean.
 
 import abc
 from collections.abc import Mapping
+from typing import Protocol
 
+import keras
 import tensorflow as tf
+import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
+from keras_aae.models import defaults
 from keras_aae.models import priors
 from keras_aae.models import seeds as seeds_lib
 
 Code = dict[str, tf.Tensor]
+
+_RATE = 0.01  # Of the moving average that a learned prior is.
+_LEAST = 0.1  # Of an equal share, that each value has in it.
+
+
+class Model(Protocol):
+    """What latent variables see of a model: a part of `trainer.Trainer`, where it is described."""
+
+    def add_state(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
+        """A variable for what is kept from step to step, zeros at first."""
 
 
 class Posterior:
@@ -86,16 +100,24 @@ class Latent(abc.ABC):
         size: The number of values.
         encoded: Whether the encoder gives it; else the label does.
         noise_size: How many values of noise the encoder receives beside an example for it.
+        variables: Those of a prior that is learned.
     """
 
     encoded = True
     noise_size = 0
+    variables: tuple[keras.Variable, ...] = ()
 
     def __init__(self, name: str, part: str, prior: tfd.Distribution):
         self.name = name
         self.part = part
         self.prior = prior
         self.size = int(prior.event_shape[0])
+
+    def build(self, model: Model) -> None:  # noqa: B027
+        """Makes the variables of a prior that is learned."""
+
+    def learn_prior(self, values: tf.Tensor) -> None:  # noqa: B027
+        """Moves a prior that is learned by its part of a training batch's code, [B, size]."""
 
     def sample(self, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Samples of the prior for an adversary, float32 [count, size]."""
@@ -168,6 +190,10 @@ class Categorical(Latent):
         """The name of its encoder output, the logits of q(y|x)."""
         return f"{self.name}_logits"
 
+    def log_ratios(self) -> tf.Tensor:
+        """log(p(y) / (1 / size)), how far each value's share is from an equal one, [size]."""
+        return tf.zeros(self.size)
+
     @property
     def encoder_outputs(self) -> dict[str, int]:
         return {self.logits: self.size}
@@ -187,6 +213,47 @@ class Categorical(Latent):
         return {self.part: tf.one_hot(values, self.size)}
 
 
+class LearnedCategorical(Categorical):
+    """A discrete latent variable whose prior p(y) follows the mean of q(y|x).
+
+    Few data have as many examples of each class. The prior begins with equal shares and is a moving
+    average over steps, of the global batch; no share falls below a tenth of an equal one, so that
+    none is lost for good. Labels have to hold it: of 16 clusters without any, 4 took all of MNIST.
+    Not from the paper.
+    """
+
+    def build(self, model: Model) -> None:
+        self._excess = model.add_state(f"{self.name}_shares", (self.size,))
+        self.variables = (self._excess,)
+        shares = tfp.util.DeferredTensor(self._excess.value, self._shares)
+        self.prior = tfd.OneHotCategorical(probs=shares, dtype=tf.float32)
+
+    def _shares(self, excess: tf.Tensor) -> tf.Tensor:
+        """p(y), [size], from what the moving average has above equal shares."""
+        shares = tf.maximum(1 + self.size * excess, _LEAST)
+        return shares / tf.reduce_sum(shares)
+
+    @property
+    def shares(self) -> tf.Tensor:
+        """p(y), float32 [size]."""
+        return self._shares(tf.convert_to_tensor(self._excess))
+
+    def learn_prior(self, values: tf.Tensor) -> None:
+        mean = tf.reduce_mean(tf.stop_gradient(values), axis=0)
+        mean = tf.distribute.get_replica_context().all_reduce("MEAN", mean)
+        self._excess.assign_add(_RATE * (mean - 1 / self.size - self._excess))
+
+    def log_ratios(self) -> tf.Tensor:
+        return tf.math.log(self.size * self.shares)
+
+    def sample(self, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """One-hot samples, [count, size], with each value as often as its share, or once more."""
+        first = tf.random.stateless_uniform([], seed)
+        places = (first + tf.cast(tf.range(count), tf.float32)) / tf.cast(count, tf.float32)
+        upper = tf.cumsum(self.shares)[:-1]
+        return tf.one_hot(tf.searchsorted(upper, places, side="right"), self.size)
+
+
 class Label(Categorical):
     """A class that is not encoded: it comes with the example, as its label."""
 
@@ -199,3 +266,21 @@ class Label(Categorical):
     def code(self, outputs: Mapping[str, tf.Tensor], seeds: seeds_lib.Seeds | None) -> Code:
         del outputs, seeds
         return {}
+
+
+def classes(count: int, prior: str) -> Categorical:
+    """The class as a latent variable of an encoder, with that prior.
+
+    Args:
+        count: How many classes there are.
+        prior: One of `defaults.CLASS_PRIORS`.
+
+    Raises:
+        ValueError: there is no such prior, or fewer than two classes.
+    """
+    kinds = dict(zip(defaults.CLASS_PRIORS, (Categorical, LearnedCategorical), strict=True))
+    if prior not in kinds:
+        raise ValueError(
+            f"Expected class_prior to be one of {tuple(kinds)}. Received: class_prior={prior!r}"
+        )
+    return kinds[prior]("class", count)

@@ -22,6 +22,7 @@ from keras_aae.models import networks
 from keras_aae.models import observation
 from keras_aae.models import seeds as seeds_lib
 
+_SURE = 0.95  # The least probability of a pseudo-label.
 _JOINT_RATE = 0.1  # Of the moving average of the joint distribution of two views.
 
 
@@ -73,6 +74,9 @@ class Model(Protocol):
     example_shape: tuple[int, ...]
     seed: int
     step: keras.Variable
+
+    def training_code(self, batch: Batch) -> latents.Code:
+        """The code of a batch."""
 
     def label_code(self, labels: tf.Tensor | None) -> latents.Code:
         """The parts of the code that a label gives."""
@@ -224,6 +228,31 @@ class Classification(EncoderPhase):
         return tf.math.count_nonzero(batch.y >= 0, dtype=tf.int32)
 
 
+class PseudoLabels(EncoderPhase):
+    """-log q(y'|view) of the class that the averaged encoder is sure of in the example itself.
+
+    It is sure of a class with a probability above 0.95; the loss is a mean over all examples of the
+    minibatch (FixMatch, Sohn et al., arXiv 2001.07685).
+    """
+
+    latent: latents.Categorical
+    measured = False
+    whole_batch = True
+
+    def __init__(self, latent: latents.Categorical, weight: float):
+        super().__init__("pseudo_labels", latent, weight)
+
+    def loss(self, model: Model, batch: Batch, code: latents.Code) -> tf.Tensor:
+        examples, _ = tf.split(batch.x, 2)
+        _, logits = tf.split(code[self.latent.logits], 2)
+        seeds = batch.seeds.within("pseudo-labels")
+        seen = model.training_code(batch._replace(x=examples, seeds=seeds, training=False))
+        probabilities = tf.stop_gradient(seen[self.latent.part])
+        labels = tf.argmax(probabilities, axis=-1)
+        cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        return tf.where(tf.reduce_max(probabilities, axis=-1) > _SURE, cross_entropy, 0.0)
+
+
 class Agreement(EncoderPhase):
     """-I(y; y'), minus the mutual information of y in an example and in its view, in nats.
 
@@ -236,8 +265,12 @@ class Agreement(EncoderPhase):
     for 30 clusters and 200 examples. The gradient is that of I at P with respect to the joint
     distribution of the global batch, -log P(y, y') / (P(y) P(y')); the loss is the mean of that
     over the batch.
+
+    I holds classes to equal shares. Those of a prior that is learned are others: the mean of
+    log(p(y) / (1 / K)) is added to I, which so holds them to p(y), by KL(P(y) || p(y)).
     """
 
+    latent: latents.Categorical
     measured = False
     whole_batch = True
 
@@ -257,4 +290,6 @@ class Agreement(EncoderPhase):
         rate = tf.maximum(_JOINT_RATE, 1 / tf.cast(model.step + 1, tf.float32))
         mean = tf.stop_gradient(self._joint + rate * (joint - self._joint))
         self._joint.assign(mean)
-        return -tf.reduce_sum(joint * losses.pointwise_mutual_information(mean))[None]
+        ratios = self.latent.log_ratios()
+        gain = losses.pointwise_mutual_information(mean) + (ratios + ratios[:, None]) / 2
+        return -tf.reduce_sum(joint * gain)[None]

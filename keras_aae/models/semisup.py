@@ -23,11 +23,15 @@ class SemiSupervisedAAE(categorical.CategoricalAAE):
         input_shape: The shape of one example: (height, width, channels) or (features,).
         num_classes: The number of classes.
         classification_weight: Weight of the classification loss.
+        pseudo_label_weight: Weight of the loss of `phases.PseudoLabels`, which is not the paper's.
+            0, or without views: there is none.
+        class_prior: Whether p(y) has equal shares (`uniform`, the paper's), or follows those that
+            the encoder finds (`learned`; see `latents.LearnedCategorical`).
         extra_phases: See `autoencoder.Autoencoder`.
         **kwargs: As `categorical.CategoricalAAE`.
 
     Raises:
-        ValueError: there are fewer than two classes.
+        ValueError: there are fewer than two classes, or no such prior.
     """
 
     labels = "few"
@@ -39,9 +43,17 @@ class SemiSupervisedAAE(categorical.CategoricalAAE):
         *,
         num_classes: int = defaults.NUM_CLASSES,
         classification_weight: float = defaults.CLASSIFICATION_WEIGHT,
+        pseudo_label_weight: float = defaults.PSEUDO_LABEL_WEIGHT,
+        class_prior: str = defaults.CLASS_PRIOR,
         extra_phases: Sequence[phases.Phase] = (),
         **kwargs: Any,
     ):
-        y = latents.Categorical("class", num_classes)
-        classification = phases.Classification(y, classification_weight)
-        super().__init__(input_shape, y, extra_phases=(classification, *extra_phases), **kwargs)
+        y = latents.classes(num_classes, class_prior)
+        pseudo_labels = phases.PseudoLabels(y, pseudo_label_weight)
+        super().__init__(
+            input_shape,
+            y,
+            paired_phases=(pseudo_labels,) if pseudo_label_weight else (),
+            extra_phases=(phases.Classification(y, classification_weight), *extra_phases),
+            **kwargs,
+        )

@@ -18,9 +18,6 @@ class Model(phases_lib.Model, Protocol):
     phases: tuple[phases_lib.Phase, ...]
     optimizers: dict[str, keras.optimizers.Optimizer]
 
-    def training_code(self, batch: phases_lib.Batch) -> latents.Code:
-        """The code of a batch."""
-
     def tracked_losses(
         self, phases: Sequence[phases_lib.Phase], batch: phases_lib.Batch, code: latents.Code
     ) -> list[tf.Tensor]:
