@@ -641,6 +641,14 @@ def test_a_layer_that_was_hung_on_a_model_does_not_hinder_loading(tmp_path):
     loaded = keras_aae.load(tmp_path / "model.keras")
     assert not loaded.encoder.trainable_variables
     assert loaded.decoder.trainable_variables
+    assert not loaded.averaged_encoder.trainable_variables
+
+
+def test_layers_of_which_nothing_was_saved_keep_their_flags():
+    network = keras.Sequential([keras.layers.Dense(1)])
+    saving.set_trainable(network, {"": False})
+    assert not network.trainable
+    assert network.layers[0].trainable
 
 
 def test_a_layer_in_two_networks_keeps_its_flag():

@@ -82,9 +82,9 @@ def trainable(layer: keras.layers.Layer) -> dict[str, bool]:
 
 def set_trainable(layer: keras.layers.Layer, flags: Mapping[str, bool]) -> None:
     """Sets what `trainable` gave of a layer like this one; what only one of them has is left."""
-    # A layer's flag sets those of all in it, which come after it.
-    for place, each in _places(layer):
-        each.trainable = flags.get(place, each.trainable)
+    whole = trainable(layer) | dict(flags)
+    for place, each in _places(layer):  # A layer's flag sets those of all in it, which come after.
+        each.trainable = whole[place]
 
 
 def _places(layer: keras.layers.Layer, place: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
