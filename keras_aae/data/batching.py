@@ -198,9 +198,11 @@ def _labels(y: np.ndarray, count: int) -> np.ndarray:
             f"Expected examples, and a label, or -1, for each. Received: {count} examples, labels "
             f"of shape {labels.shape}"
         )
-    found = f"dtype {labels.dtype}" if labels.dtype.kind not in "iu" else int(labels.min())
-    if isinstance(found, str) or found < splits.UNLABELLED:
-        raise ValueError(f"Expected labels, whole numbers from -1 on. Received: {found}")
+    expected = "Expected labels, whole numbers from -1 on. Received"
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"{expected}: dtype {labels.dtype}")
+    if labels.min() < splits.UNLABELLED:
+        raise ValueError(f"{expected}: {labels.min()}")
     return labels.astype(np.int32)
 
 

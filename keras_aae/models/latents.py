@@ -217,9 +217,9 @@ class LearnedCategorical(Categorical):
     """A discrete latent variable whose prior p(y) follows the mean of q(y|x).
 
     Few data have as many examples of each class. The prior begins with equal shares and is a moving
-    average over steps, of the global batch; no share falls below a tenth of an equal one, so that
-    none is lost for good. Labels have to hold it: of 16 clusters without any, 4 took all of MNIST.
-    Not from the paper.
+    average over steps, of the global batch; no share falls much below a tenth of an equal one, so
+    that none is lost for good. Labels have to hold it: of 16 clusters without any, 4 took all of
+    MNIST. Not from the paper.
     """
 
     def build(self, model: Model) -> None:
@@ -247,7 +247,7 @@ class LearnedCategorical(Categorical):
         return tf.math.log(self.size * self.shares)
 
     def sample(self, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """One-hot samples, [count, size], with each value as often as its share, or once more."""
+        """One-hot samples, [count, size], with each value as often as its share to within one."""
         first = tf.random.stateless_uniform([], seed)
         places = (first + tf.cast(tf.range(count), tf.float32)) / tf.cast(count, tf.float32)
         upper = tf.cumsum(self.shares)[:-1]

@@ -62,6 +62,7 @@ class Trainer(keras.Model):
         )
         for phase in self.phases:
             phase.build(self)
+        self._check_networks_of_phases()
         self._keep_networks_of_phases()
         self._trackers = {phase.name: keras.metrics.Mean(phase.name) for phase in self.phases}
         self._error_rate = metrics_lib.error_rate(self.prediction, self.num_predicted)
@@ -71,13 +72,6 @@ class Trainer(keras.Model):
 
         Those are the networks that they train, and the layers among their attributes.
         """
-        for phase in self.phases:
-            for network in phase.networks(self):
-                if not network.built:
-                    raise ValueError(
-                        f"Expected the networks of the phase {phase.name} to be built, with an "
-                        f"input shape. Received: {network.name}"
-                    )
         own = {id(layer) for layer in self._flatten_layers()}
         built = [
             layer
@@ -87,6 +81,16 @@ class Trainer(keras.Model):
         ]
         if built:
             self.phase_networks = list({id(layer): layer for layer in built}.values())
+
+    def _check_networks_of_phases(self) -> None:
+        """Raises a ValueError where a phase trains a network that it did not build."""
+        for phase in self.phases:
+            for network in phase.networks(self):
+                if not network.built:
+                    raise ValueError(
+                        f"Expected the networks of the phase {phase.name} to be built, with an "
+                        f"input shape. Received: {network.name}"
+                    )
 
     def add_state(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
         """A variable for what a phase keeps from step to step, float32, zeros at first.

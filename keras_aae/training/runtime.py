@@ -104,7 +104,7 @@ def _gpus() -> int:
 
 @functools.cache
 def _mirrored(looped: bool) -> tf.distribute.Strategy:
-    """The one strategy of the process: two would number their collective operations alike.
+    """The process's strategy of that kind: two would number their collective operations alike.
 
     Args:
         looped: Whether steps are taken in a loop of TensorFlow's, where the default operations
