@@ -125,6 +125,12 @@ def fork(*arguments, cwd):
         return subprocess.CompletedProcess(arguments, process.exitcode, *output)
 
 
+@pytest.fixture(autouse=True)
+def numbers_of_collective_operations():
+    """Other ones in every test: each strategy counts from 1, and TensorFlow takes equal for one."""
+    tf.distribute.MirroredStrategy._collective_key_base += 100_000
+
+
 @pytest.fixture
 def no_hang():
     """Fails a test that takes more than ten seconds, as one does that waits for a pipe."""
