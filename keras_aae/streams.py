@@ -24,7 +24,12 @@ def seed_of(seed: int, stream: str) -> int:
     Args:
         seed: The seed of the run, 0 or more.
         stream: The name of the stream.
+
+    Raises:
+        ValueError: the seed is negative.
     """
+    if seed < 0:
+        raise ValueError(f"Expected a seed of 0 or more. Received: seed={seed}")
     return int(np.random.SeedSequence([seed, name_hash(stream)]).generate_state(1)[0] >> 1)
 
 

@@ -83,6 +83,12 @@ def test_no_examples_are_refused():
         evaluation.Evaluator(make("aae")).evaluate(none)
 
 
+def test_labels_of_another_shape_are_refused():
+    images, labels = bars(4)
+    with pytest.raises(ValueError, match=r"Expected labels \[4\]\. Received: \(4, 1\)"):
+        evaluation.Evaluator(make("aae")).evaluate(data.Split(images, labels[:, None]))
+
+
 def test_the_probe_reads_the_class_from_a_style_that_depends_on_it(monkeypatch):
     evaluator = evaluation.Evaluator(make("aae"))
     images, labels = bars(300)

@@ -381,6 +381,17 @@ def test_lists_and_endless_minibatches_are_refused_where_they_do_not_belong():
         model.evaluate(minibatches, verbose=0)
 
 
+def test_a_data_set_of_three_splits_is_refused_where_one_is_meant():
+    split = data.Split(*bars(16))
+    model = compiled("semisup")
+    for use in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=r"like dataset\.train\. Received: Dataset$"):
+            use(data.Dataset(split, split, split, tuple("abc")), verbose=0)
+    for use in (model.encode, model.classify):
+        with pytest.raises(ValueError, match=r"shape \(12, 12, 1\)\. Received: Split$"):
+            use(split)
+
+
 def test_the_error_rate_of_evaluate_is_that_of_classify():
     model = compiled("semisup", keras.optimizers.Adam(1e-2))
     train(model, steps=30, count=24)
@@ -757,6 +768,27 @@ def test_a_class_out_of_range_is_refused():
         make("aae").generate(np.array([1]), np.array([0]))
     with pytest.raises(ValueError, match="predicts neither"):
         make("aae").classify(bars(2)[0])
+
+
+def test_as_many_classes_as_examples_are_wanted():
+    model = make("semisup")
+    message = "as many rows of each part of a code.*'class_probabilities': 3, 'style': 4"
+    with pytest.raises(ValueError, match=message):
+        model.generate(np.arange(4), np.zeros(3, int))
+    with pytest.raises(ValueError, match=message):
+        model.transfer(bars(4)[0], np.zeros(3, int))
+
+
+def test_a_code_may_be_given_as_lists():
+    model = make("semisup")
+    code = {"style": [[0.5, -1.0]], "class_probabilities": [[0, 1, 0]]}
+    arrays = {part: np.array(values, np.float32) for part, values in code.items()}
+    np.testing.assert_array_equal(model.decode(code), model.decode(arrays))
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(ValueError, match=r"Expected a seed of 0 or more\. Received: seed=-1"):
+        make("aae", seed=-1)
 
 
 def test_encode_of_many_examples_goes_in_compiled_batches():

@@ -57,10 +57,13 @@ class Evaluator:
             features of each example.
 
         Raises:
-            ValueError: there are none, or they have another dtype, like images as floats.
+            ValueError: there are none, or they have another dtype, like images as floats; or the
+                labels have another shape.
         """
         if not len(split.x):
             raise ValueError("Expected one example or more. Received: none")
+        if split.y.shape != (len(split.x),):
+            raise ValueError(f"Expected labels [{len(split.x)}]. Received: {split.y.shape}")
         expected = self.model.example_spec.dtype.as_numpy_dtype
         if split.x.dtype != expected:
             raise ValueError(

@@ -240,16 +240,20 @@ class Autoencoder(trainer.Trainer):
         """The parts of a code side by side, [B, sum of their sizes].
 
         Raises:
-            ValueError: one is missing, or has another shape.
+            ValueError: one is missing, or has another shape, or they have not as many rows.
         """
         missing = [part for part in self.parts if part not in code]
         if missing:
             raise ValueError(f"Expected a code of {list(self.parts)}. Missing: {missing}")
+        values = {part: tf.convert_to_tensor(code[part], tf.float32) for part in self.parts}
         for part, size in self.parts.items():
-            shape = tf.TensorShape(code[part].shape)
+            shape = values[part].shape
             if not shape.is_compatible_with([None, size]):
                 raise ValueError(f"Expected {part} of shape [B, {size}]. Received: {shape}")
-        return tf.concat([code[part] for part in self.parts], axis=-1)
+        rows = {part: each.shape[0] for part, each in values.items()}
+        if len(set(rows.values()) - {None}) > 1:
+            raise ValueError(f"Expected as many rows of each part of a code. Received: {rows}")
+        return tf.concat(list(values.values()), axis=-1)
 
     # Passes of the networks
 
@@ -324,9 +328,10 @@ class Autoencoder(trainer.Trainer):
             ValueError: the examples have another shape or dtype, or are out of range; for the range
                 it is tf.errors.InvalidArgumentError inside a compiled function.
         """
-        if tuple(x.shape[1:]) != self.example_shape:
+        received = tuple(x.shape[1:]) if hasattr(x, "shape") else type(x).__name__
+        if received != self.example_shape:
             raise ValueError(
-                f"Expected examples of shape {self.example_shape}. Received: {tuple(x.shape[1:])}"
+                f"Expected examples of shape {self.example_shape}. Received: {received}"
             )
         if seeds or not tf.executing_eagerly():
             code = self._encode(x, seeds)
@@ -357,7 +362,7 @@ class Autoencoder(trainer.Trainer):
             Images float32 [B, H, W, C] in [0, 1], or features [B, D].
 
         Raises:
-            ValueError: a part is missing, or has another shape.
+            ValueError: a part is missing, or has another shape, or they have not as many rows.
         """
         inputs = self.decoder_input(code)
         if not tf.executing_eagerly():
@@ -447,9 +452,9 @@ class Autoencoder(trainer.Trainer):
 
         Raises:
             ValueError: the seeds are no integers; a class or cluster is out of range (inside a
-                compiled function it is tf.errors.InvalidArgumentError); or the model has no
-                discrete latent variable, like `LabelInformedAAE`, which predicts classes by the
-                prior's components.
+                compiled function it is tf.errors.InvalidArgumentError); there are not as many
+                values as seeds; or the model has no discrete latent variable, like
+                `LabelInformedAAE`, which predicts classes by the prior's components.
         """
         code = self.sample_prior(seeds)
         if values is not None:

@@ -467,6 +467,8 @@ def _check_refused(arguments: Mapping[str, Any]) -> None:
 
 def _of_split(x: Any, y: Any) -> tuple[Any, Any]:
     """Examples and labels, which a `data.Split` holds both."""
+    if isinstance(x, splits.Dataset):
+        raise ValueError("Expected one of its parts, like dataset.train. Received: Dataset")
     if not isinstance(x, splits.Split):
         return x, y
     if y is not None:
