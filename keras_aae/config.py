@@ -55,10 +55,11 @@ class Config:
         "the last checkpoint where there is one. evaluate, export: that part again, for the run in "
         "--run_dir. convert: make .tflite files of its model, for the edge. suggest: list the "
         "unlabelled training examples whose label would help most. judge: have the classifier of "
-        "the run in --runs read the class of examples that it generates. compare: draw the "
-        "finished runs in --runs side by side on one page. table: print the numbers of the runs in "
-        "--runs, or of studies with --seeds, as Markdown. promote: have TF Serving give --version "
-        "of --name in --export_dir the label stable. versions: list the exported versions.",
+        "the run in --runs say what classes it generates, and how like real examples. compare: "
+        "draw the finished runs in --runs side by side on one page. table: print the numbers of "
+        "the runs in --runs, or of studies with --seeds, as Markdown. promote: have TF Serving "
+        "give --version of --name in --export_dir the label stable. versions: list the exported "
+        "versions.",
         brief=True,
         choices=usage.MODES,
     )

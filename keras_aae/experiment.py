@@ -18,7 +18,7 @@ from keras_aae import results as results_lib
 from keras_aae.deployment import conversion
 from keras_aae.deployment import export
 from keras_aae.deployment import model_base
-from keras_aae.evaluation import consistency
+from keras_aae.evaluation import judging
 from keras_aae.evaluation import suggestion
 from keras_aae.models import autoencoder
 from keras_aae.reporting import comparison
@@ -35,7 +35,7 @@ from keras_aae.training import runtime as runtime_lib
 _ROLLBACKS = 10  # At the most: then the learning rate is a thousandth.
 _SUGGESTED = 100  # Examples to label, the most useful first.
 # Results that a run has from elsewhere than its last evaluation.
-_OF_OTHERS = ("edge", "class_consistency", "likelihood")
+_OF_OTHERS = ("edge", "class_consistency", "kernel_distance", "likelihood")
 
 
 def run(config: config_lib.Config) -> dict:
@@ -303,26 +303,39 @@ def _suggest(config: config_lib.Config) -> dict:
 
 
 def _judge(config: config_lib.Config) -> dict:
-    """Has the classifier of another finished run read the class of generated examples."""
+    """Has the classifier of another finished run look at generated examples."""
     judge = run_directory.RunDirectory(config.runs, "--runs")
     with _finished_run(config) as (directory, model, results):
         if judge.id == directory.id:
             raise errors.UserError(f"--runs={config.runs}: expected another run than it judges")
-        names = None
-        if model.prediction == "cluster":
-            validation = directory.load_examples().validation
-            names = evaluation.Evaluator(model).cluster_names(validation)
         try:
-            found = consistency.class_consistency(model, judge.load_model(), names)
+            found = _judged(model, judge.load_model(), directory.load_examples())
         except ValueError as error:
             raise errors.UserError(
                 f"--mode=judge --run_dir={config.run_dir} --runs={config.runs}: {error}"
             ) from error
-        results["class_consistency"] = {"judge": config.runs, **found}
+        results |= {name: {"judge": config.runs, **numbers} for name, numbers in found.items()}
         _report(config, results, directory)
     results_lib.show(results, directory)
-    print(f"class consistency {evaluation.text(found['share'])}")
+    if "class_consistency" in found:
+        print(f"class consistency {evaluation.text(found['class_consistency']['share'])}")
+    print(f"kernel distance   {evaluation.text(found['kernel_distance']['generated'])}")
     return results
+
+
+def _judged(
+    model: autoencoder.Autoencoder, judge: autoencoder.Autoencoder, examples: data.Dataset
+) -> dict[str, dict]:
+    """What a judge says of a model; see `judging`."""
+    judging.check(model, judge)
+    real = examples.test if len(examples.test.x) else examples.validation
+    found = {"kernel_distance": judging.kernel_distances(model, judge, real)}
+    if model.categorical:
+        names = None
+        if model.prediction == "cluster":
+            names = evaluation.Evaluator(model).cluster_names(examples.validation)
+        found["class_consistency"] = judging.class_consistency(model, judge, names)
+    return found
 
 
 @contextlib.contextmanager

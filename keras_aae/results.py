@@ -50,6 +50,7 @@ def gather(
         "export": None,
         "edge": None,
         "class_consistency": None,
+        "kernel_distance": None,
     }
 
 

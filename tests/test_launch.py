@@ -663,12 +663,17 @@ def test_a_run_judges_what_another_generates(finished, tmp_path, capsys):
     record = files.read_record(tmp_path / "run/run.json")
     files.write_record(tmp_path / "run/run.json", {**record, "id": "another"})
     run_here(*arguments)
-    found = results(tmp_path)["class_consistency"]
-    assert found["judge"] == f"{finished}/run"
-    assert len(found["by_value"]) == 3
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert last == f"class consistency {found['share']:.4f}"
-    assert '<p class="soft">Class consistency' in (tmp_path / "run/report.html").read_text()
+    found = results(tmp_path)
+    consistency, distance = found["class_consistency"], found["kernel_distance"]
+    assert consistency["judge"] == distance["judge"] == f"{finished}/run"
+    assert len(consistency["by_value"]) == 3
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"class consistency {consistency['share']:.4f}",
+        f"kernel distance   {distance['generated']:.4f}",
+    ]
+    report = (tmp_path / "run/report.html").read_text()
+    assert '<p class="soft">Class consistency' in report
+    assert '<p class="soft">Kernel distance' in report
 
 
 def test_load_gives_the_model_of_a_run_to_go_on_with(finished, bars_npz):

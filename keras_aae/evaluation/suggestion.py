@@ -4,17 +4,14 @@ import csv
 import io
 from typing import NamedTuple
 
-import keras
 import numpy as np
 from sklearn import metrics
-import tensorflow as tf
 
 from keras_aae import data
 from keras_aae import errors
-from keras_aae.data import rows
 from keras_aae.data import splits
+from keras_aae.evaluation import features as features_lib
 from keras_aae.models import autoencoder
-from keras_aae.models import batches
 
 _COMPARED = 10_000  # Labelled examples, and unlabelled ones, at the most.
 
@@ -69,7 +66,7 @@ def suggest(model: autoencoder.Autoencoder, train: data.Split, count: int) -> Su
     )
     if not len(places):
         raise errors.UserError("--mode=suggest: all training examples have their label")
-    features = _features(model, train.take(np.concatenate([known, places])))
+    features = _standardised(model, train.take(np.concatenate([known, places])))
     labelled, candidates = np.split(features, [len(known)])
     chosen, distances = _farthest_first(candidates, labelled, min(count, len(places)))
     answer = model.classify(train.take(places[chosen]).array())
@@ -79,21 +76,10 @@ def suggest(model: autoencoder.Autoencoder, train: data.Split, count: int) -> Su
     return Suggestions(places[chosen], predicted, probabilities.max(axis=1), distances)
 
 
-def _features(model: autoencoder.Autoencoder, split: data.Split) -> np.ndarray:
-    """The last hidden layer of the encoder for examples, standardised, float32 [N, size]."""
-    assert model.categorical
-    encoder = model.averaged_encoder
-    hidden = keras.Model(encoder.inputs, encoder.get_layer(model.categorical.logits).input)
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def compute(x: tf.Tensor) -> tf.Tensor:
-        noise = [tf.zeros([tf.shape(x)[0], each.shape[-1]]) for each in encoder.inputs[1:]]
-        return hidden([model.normalize(x), *noise], training=False)
-
-    parts = [batches.in_parts(compute, tf.identity, part) for part in rows.chunks(split.x)]
-    values = np.concatenate([part.numpy() for part in parts])
-    deviation = values.std(axis=0)
-    return (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+def _standardised(model: autoencoder.Autoencoder, split: data.Split) -> np.ndarray:
+    """The encoder's features of examples, each divided by its standard deviation, [N, size]."""
+    values = features_lib.features(model, split.x)
+    return (values - values.mean(axis=0)) / features_lib.deviation(values)
 
 
 def _farthest_first(
