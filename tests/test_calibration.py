@@ -40,8 +40,20 @@ def test_the_temperature_that_was_applied_is_found_again(expected):
 
 def test_a_model_that_is_always_right_or_sure_of_what_is_wrong_gets_a_temperature():
     sure = np.array([[1.0, 0.0], [0.0, 1.0]])
-    assert 0.05 <= calibration.temperature(sure, np.array([0, 1])) < 1
-    assert 10 < calibration.temperature(sure, np.array([1, 0])) <= 20
+    # Of two labels each has a probability of 3/4 and half of the rest, 7/8: a gap of log 7, which
+    # was that of 1 and 1e-30.
+    right = calibration.temperature(sure, np.array([0, 1]))
+    assert right == pytest.approx(30 * np.log(10) / np.log(7), rel=1e-3)
+    assert 500 < calibration.temperature(sure, np.array([1, 0])) <= 1000
+
+
+def test_a_few_right_answers_do_not_make_a_model_sure():
+    """Six of six are right with 90 %: the next may well be wrong."""
+    probabilities = np.where(np.eye(3), 0.9, 0.05)[[0, 1, 2, 0, 1, 2]]
+    found = calibration.temperature(probabilities, np.array([0, 1, 2, 0, 1, 2]))
+    calibrated = probabilities ** (1 / found)
+    calibrated /= calibrated.sum(axis=1, keepdims=True)
+    assert calibrated.max(axis=1) == pytest.approx(7 / 8 + 1 / 8 / 3, abs=1e-4)
 
 
 def split(count=60, labelled=True):

@@ -925,6 +925,55 @@ def test_what_is_frozen_as_a_model_is_saved_is_so_in_what_is_loaded(tmp_path):
     assert_equal(weights(model), weights(loaded))
 
 
+@keras.saving.register_keras_serializable("tests")
+class WidthAlone(models.get("semisup")):
+    """A constructor that takes neither a seed nor names of classes, and one it chooses itself."""
+
+    def __init__(self, width=8, **kwargs):
+        settings = {"num_classes": 3, "style_size": 2, "class_names": "abc"}
+        super().__init__(SHAPE, network=networks.MLP(width), **settings, **kwargs)
+
+
+@keras.saving.register_keras_serializable("tests")
+class OwnSeed(WidthAlone):
+    def __init__(self):
+        super().__init__(seed=7)
+
+
+@pytest.mark.parametrize("kind", [WidthAlone, OwnSeed])
+def test_a_constructor_may_take_other_arguments_than_it_passes_on(kind, tmp_path):
+    model = kind()
+    model.compile(keras.optimizers.SGD(0.1))
+    train(model, steps=1)
+    model.save(tmp_path / "model.keras")
+    loaded = keras_aae.load(tmp_path / "model.keras")
+    assert (loaded.seed, loaded.class_names) == (model.seed, ("a", "b", "c"))
+    for each in (model, loaded):
+        train(each, steps=2)
+    assert_equal(weights(model), weights(loaded))
+    assert keras.models.clone_model(model).seed == model.seed
+
+
+def test_a_file_of_hdf5_is_left_as_it_is(tmp_path):
+    (tmp_path / "kept.h5").write_text("kept")
+    with pytest.raises(ValueError, match=r"a name that ends in \.keras"):
+        make("aae").save(tmp_path / "kept.h5")
+    assert (tmp_path / "kept.h5").read_text() == "kept"
+
+
+def test_the_temperature_of_other_weights_is_forgotten():
+    model = compiled("semisup")
+    model.temperature.assign(3.0)
+    model.fit(*bars(12), batch_size=12, verbose=0)
+    assert float(model.temperature) == 1
+
+
+def test_two_states_of_one_name_are_refused():
+    model = make("semisup")
+    with pytest.raises(ValueError, match=r"a name of its own for a state\. Received: step"):
+        model.add_state("step", ())
+
+
 @pytest.mark.parametrize(
     "y",
     [

@@ -333,6 +333,20 @@ def test_evaluate_works_on_the_finished_run(finished, monkeypatch):
     assert {key: results(finished)[key] for key in found} == found
 
 
+def test_a_finished_run_without_its_checkpoints_is_not_trained_again(finished, tmp_path, bars_npz):
+    shutil.copytree(finished / "run", tmp_path / "run")
+    for path in (tmp_path / "run/checkpoints").iterdir():
+        path.unlink()
+    arguments = [f"--dataset={bars_npz}", f"--run_dir={tmp_path}/run", "--name=bars", *LONGER]
+    with pytest.raises(keras_aae.UserError, match=r"no checkpoint of this run, which is finished"):
+        run_here(*arguments, f"--export_dir={tmp_path}/saved_models")
+    run_here("--mode=export", f"--run_dir={tmp_path}/run", f"--export_dir={tmp_path}/saved_models")
+    assert (tmp_path / "saved_models/bars/1").exists()
+    (tmp_path / "run/run.json").unlink()
+    with pytest.raises(keras_aae.UserError, match=r"run\.json: missing"):
+        keras_aae.load(tmp_path / "run")
+
+
 @pytest.fixture
 def copied(finished, tmp_path, bars_npz):
     """A copy of the finished run to change, with the data in it; the arguments that made it."""

@@ -67,6 +67,22 @@ def make(name, **settings):
     return models.get(name)(SHAPE, **settings)
 
 
+@priors.register("uneven_clusters")
+def uneven_clusters(size):
+    """A mixture of 99 % around -1 and 1 % around 1, of standard deviation 1."""
+    centres = tf.constant([[-1.0], [1.0]])
+    clusters = tfd.MultivariateNormalDiag(centres, tf.ones([2, size]))
+    return tfd.MixtureSameFamily(tfd.Categorical(probs=[0.99, 0.01]), clusters)
+
+
+def test_a_code_is_of_the_class_whose_component_it_most_probably_came_from():
+    settings = {"num_classes": 2, "style_size": 1, "prior": "uneven_clusters", "network": SMALL}
+    model = models.get("label_informed")(SHAPE, **settings)
+    logits = model.class_logits({"style": tf.constant([[0.3]])})
+    odds = 0.99 / 0.01 * np.exp((0.7**2 - 1.3**2) / 2)  # The exponents: half the squared distances.
+    np.testing.assert_allclose(tf.nn.softmax(logits)[0], [odds / (1 + odds), 1 / (1 + odds)], 1e-5)
+
+
 @priors.register("three_clusters")
 def three_clusters(size):
     """A mixture of three Gaussians of standard deviation 0.1 at 0, 2 and 4 on the first axis."""

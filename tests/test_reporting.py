@@ -473,6 +473,18 @@ def test_the_report_escapes_what_it_shows():
     assert "data:image/png;base64,cG5n" in page
 
 
+def test_numbers_of_test_examples_that_validation_lacks_are_shown():
+    """As where no validation example has a label."""
+    numbers = {"validation": {"reconstruction_mse": 0.5}, "test": {"error_rate": 0.0625}}
+    page = report.render(config_lib.Config(), {**RESULTS, **numbers}, {})
+    assert re.search(r"error rate</td>\s*<td>\W</td>\s*<td>0\.0625", page)
+    about = {"command": "", "signatures": {}, "classes": [], **RESULTS, **numbers}
+    card = report.template("model_card.md.jinja").render(card=about)
+    assert re.search(
+        r"\| reconstruction mse \| 0\.5000 \| \W \|\n\| error rate \| \W \| 0\.0625 \|", card
+    )
+
+
 def test_the_report_has_the_figures_that_there_are_with_their_captions():
     page = report.render(config_lib.Config(), RESULTS, dict.fromkeys(report.CAPTIONS, b"png"))
     found = re.findall(r"<figure>\s*<h2>(.*)</h2>\s*<figcaption><p .*?>(.*)</p>", page)

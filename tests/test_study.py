@@ -181,6 +181,13 @@ def test_bands_show_the_mean_and_the_range():
     assert {(1, 1), (1, 3), (2, 2), (2, 6)} <= {tuple(each) for each in corners}
 
 
+@pytest.mark.parametrize("first", [{}, {"mse": (np.array([1]), np.array([[4.0]]))}])
+def test_bands_show_what_only_later_groups_have(first):
+    curves = {"a": first, "b": {"error_rate": (np.array([1]), np.array([[2.0]]))}}
+    titles = [axes.get_title() for axes in figures.bands(curves).axes]
+    assert titles == [*first, "error rate"]
+
+
 def test_a_table_reads_studies_and_refuses_what_is_none(tmp_path):
     files.write_record(tmp_path / "summary.json", summary("rate=1", "rate=2"))
     for path in (tmp_path, tmp_path / "summary.json"):

@@ -165,14 +165,17 @@ class Autoencoder(trainer.Trainer):
             ValueError: the prior is a distribution without a registered name, or a function is not
                 registered with Keras.
         """
-        given = {**self._arguments, "seed": self.seed}  # Also one drawn.
-        if self.class_names:
-            given["class_names"] = self.class_names
-        return saving.config(self, given)
+        return saving.config(self, self._arguments)
 
     def save(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
-        """As in Keras; a model that can't be saved leaves the file that is there as it is."""
+        """As in Keras; a model that can't be saved leaves the file that is there as it is.
+
+        Raises:
+            ValueError: as for `get_config`, or the file is one of HDF5.
+        """
         self.get_config()
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(f"Expected a name that ends in .keras. Received: {filepath}")
         super().save(filepath, *args, **kwargs)
 
     @classmethod

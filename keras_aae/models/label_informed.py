@@ -118,8 +118,14 @@ class LabelInformedAAE(autoencoder.Autoencoder):
         return self._num_classes
 
     def class_logits(self, code: latents.Code) -> tf.Tensor:
-        """The log-density of the code under the component of each class, [B, classes]."""
-        return self.priors["style"].components_distribution.log_prob(code["style"][:, None])
+        """Of the component of each class log p(k) + log p(z|k), [B, classes].
+
+        log p(k) is 0 for the largest.
+        """
+        mixture = self.priors["style"]
+        weights = mixture.mixture_distribution.logits_parameter()
+        density = mixture.components_distribution.log_prob(code["style"][:, None])
+        return density + weights - tf.reduce_max(weights)
 
 
 def _check_mixture(prior: tfd.Distribution, num_classes: int) -> None:

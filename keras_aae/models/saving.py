@@ -1,4 +1,4 @@
-"""What Keras saves of a model: its constructor's arguments, its dtype policy, what is frozen."""
+"""What Keras saves of a model: its constructor's arguments, and what they don't say."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -11,8 +11,9 @@ import keras
 from tensorflow_probability import distributions as tfd
 
 # Beside arguments by name: what a user's subclass takes as `*args`, the policy that the model was
-# made under, and a flag for each layer.
+# made under, a flag for each layer, and what a constructor may have drawn or be given later.
 _POSITIONAL, _POLICY, _TRAINABLE = "positional arguments", "dtype policy", "trainable layers"
+_SEED, _NAMES = "drawn seed", "names of classes"
 
 
 def arguments(cls: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,6 +52,9 @@ def config(model: keras.Model, given: Mapping[str, Any]) -> dict[str, Any]:
         if inspect.isroutine(value) and not _is_registered(value):
             raise _not_registered(name, value)
     whole = {**given, _POLICY: model.dtype_policy, _TRAINABLE: trainable(model)}
+    whole |= {_SEED: model.seed, _NAMES: list(model.class_names)}
+    if "class_names" in given:  # Perhaps an array, which Keras takes for one of numbers.
+        whole["class_names"] = model.class_names
     saved = {name: keras.saving.serialize_keras_object(value) for name, value in whole.items()}
     for name, value in saved.items():
         if not all(map(_loads, _functions_in(value))):
@@ -65,6 +69,7 @@ def made(cls: type, saved: Mapping[str, Any], custom_objects: Any) -> Any:
         for name, value in saved.items()
     }
     positional, flags = given.pop(_POSITIONAL, ()), given.pop(_TRAINABLE, {})
+    seed, names = given.pop(_SEED, None), given.pop(_NAMES, None)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(given.pop(_POLICY, before))
     try:
@@ -72,6 +77,8 @@ def made(cls: type, saved: Mapping[str, Any], custom_objects: Any) -> Any:
     finally:
         keras.config.set_dtype_policy(before)
     set_trainable(model, flags)
+    if seed is not None:
+        model.seed, model.class_names = seed, tuple(names)
     return model
 
 

@@ -35,7 +35,7 @@ class Trainer(keras.Model):
         phases: The phases of a step, in the paper's order.
         step: How many minibatches it was trained on.
         temperature: What divides the logits of classes in `classify`, float32; 1 until it is set,
-            as `evaluation.Evaluator.calibrate` does.
+            as `evaluation.Evaluator.calibrate` does, and again after `fit`.
         phase_networks: The networks, and other layers among their attributes, that a user's own
             phases built, where there are any.
         optimizers: The optimizer of each optimizer step by name, once it is compiled.
@@ -98,7 +98,12 @@ class Trainer(keras.Model):
         Args:
             name: Its name; it becomes an attribute of the model, which checkpoints look for.
             shape: Its shape.
+
+        Raises:
+            ValueError: the model has an attribute of that name.
         """
+        if hasattr(self, name):
+            raise ValueError(f"Expected a name of its own for a state. Received: {name}")
         state = self.add_weight(
             shape=shape,
             dtype="float32",
@@ -239,6 +244,7 @@ class Trainer(keras.Model):
                 f"Expected steps_per_epoch to be a multiple of "
                 f"steps_per_execution={self.steps_per_execution}. Received: {steps}"
             )
+        self.temperature.assign(1.0)  # It was chosen for other weights.
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:

@@ -350,9 +350,9 @@ def bands(curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> 
 
     Args:
         curves: Of each group, by name, and each number, by name, the steps [T] and the values of
-            the group's runs, [runs, T]. The first group has all numbers.
+            the group's runs, [runs, T]; one group or more has some.
     """
-    names = list(next(iter(curves.values())))
+    names = list(dict.fromkeys(name for numbers in curves.values() for name in numbers))
     picture = figure.Figure(figsize=(5 * len(names), 3.5), layout="constrained")
     for axes, name in zip(picture.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for group, numbers in curves.items():

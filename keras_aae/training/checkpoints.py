@@ -54,7 +54,8 @@ class Checkpoints:
         """Restores the newest readable checkpoint; returns its step, 0 where there is none.
 
         Raises:
-            UserError: there are checkpoints, but none is readable.
+            UserError: there are checkpoints, but none is readable; or none of a run that is
+                finished.
         """
         self._remove_unfinished()
         steps = self._steps()
@@ -68,6 +69,12 @@ class Checkpoints:
             raise errors.UserError(
                 f"{self._folder}: none of its checkpoints can be resumed from; nothing was "
                 "changed. To train from the start, give another --run_dir"
+            )
+        if self._directory.has_model:
+            raise errors.UserError(
+                f"{self._folder}: no checkpoint of this run, which is finished; nothing was "
+                "changed. Its model is there for --mode=export. To train again, give another "
+                "--run_dir"
             )
         return 0
 

@@ -115,7 +115,12 @@ class RunDirectory:
             raise errors.UserError(
                 f"{self.given}: expected the directory of a run; there is no {self._run.name}"
             )
-        written = self._version_before_0_3() if run is None else run["keras_aae"]
+        written = self._version_of_flagfile() if run is None else run["keras_aae"]
+        if run is None and written == version.VERSION:
+            raise errors.UserError(
+                f"{self._run}: missing, and the run can't be used without it. Train again in "
+                "another --run_dir"
+            )
         if run is None or written.split(".")[:2] != version.VERSION.split(".")[:2]:
             raise errors.UserError(
                 f"{self.given}: keras_aae {written} wrote this run, which "
@@ -124,7 +129,7 @@ class RunDirectory:
             )
         return run
 
-    def _version_before_0_3(self) -> str:
+    def _version_of_flagfile(self) -> str:
         text = (self.path / _FLAGFILE).read_text(encoding="utf-8", errors="replace")
         first = text.partition("\n")[0]
         return first.removeprefix(_VERSION) if first.startswith(_VERSION) else "0.1.0 or older"
