@@ -260,6 +260,13 @@ class Config:
         "of in the image itself, which the paper doesn't have. 0: there is none.",
         low=0,
     )
+    consistency_weight: float = _loss(
+        defaults.CONSISTENCY_WEIGHT,
+        "Weight of the loss by which the averaged encoder reads the class, or cluster, that an "
+        "image was generated for, which the paper doesn't have; it trains the decoder. 0: there is "
+        "none.",
+        low=0,
+    )
     views: str = _loss(
         "auto",
         "The random changes that make a view of an image. digits: turned, slanted, scaled and "

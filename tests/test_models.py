@@ -61,7 +61,8 @@ def make(name, **settings):
     if "head_distance" in models.VARIANTS[name].settings:
         settings = {"head_distance": 12.0, **settings}
     if name == "dimreduce":
-        settings = {"class_prior": "learned", "pseudo_label_weight": 1.0, **settings}
+        beyond = {"class_prior": "learned", "pseudo_label_weight": 1.0, "consistency_weight": 0.1}
+        settings = {**beyond, **settings}
     if name == "label_informed":
         settings["prior"] = "three_clusters"
     return models.get(name)(SHAPE, **settings)

@@ -308,6 +308,35 @@ def test_pseudo_labels_are_those_that_the_averaged_encoder_is_sure_of():
     assert teacher.x.numpy().tolist() == [[0], [1], [2]]
 
 
+def test_the_consistency_is_of_the_class_that_the_averaged_encoder_reads(monkeypatch):
+    model = make("semisup", consistency_weight=1.0)
+    drawn = {"class": tf.one_hot([2, 0], 3), "style": tf.constant([[0.5, -1.0], [2.0, 0.0]])}
+    for latent in model.latents:
+        monkeypatch.setattr(latent, "sample", lambda _, seed, name=latent.name: drawn[name])
+    batch = batch_of(tf.zeros((2, *SHAPE)), [-1, -1], count=2)
+    loss = phase(model, "consistency").loss(model, batch, {})
+    code = {"class_probabilities": drawn["class"], "style": drawn["style"]}
+    images = tf.sigmoid(model.decoder_output(code, training=True))
+    read = model.encode(images)["class_probabilities"].numpy()  # Averaged, and in [0, 1].
+    np.testing.assert_allclose(loss, -np.log(read[[0, 1], [2, 0]]), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["semisup", "clustering"])
+def test_the_consistency_teaches_the_decoder_alone_what_is_asked_for(name):
+    model = make(name, consistency_weight=1.0)
+    model.phases = (phase(model, "consistency"),)
+    model.compile(keras.optimizers.Adam(0.01))
+    before = [snapshot(each) for each in (model.encoder, model.decoder)]
+    losses = [train(model)["consistency"][0] for _ in range(12)]
+    assert losses[-1] < 0.9 * losses[0]
+    after = [snapshot(each) for each in (model.encoder, model.decoder)]
+    same = [
+        all(np.array_equal(*pair) for pair in zip(*both, strict=True))
+        for both in zip(before, after, strict=True)
+    ]
+    assert same == [True, False]
+
+
 def test_without_views_there_are_no_pseudo_labels():
     for settings in ({"pseudo_label_weight": 0.0}, {"pseudo_label_weight": 1.0, "views": None}):
         assert "pseudo_labels" not in {each.name for each in make("semisup", **settings).phases}

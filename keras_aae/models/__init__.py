@@ -18,7 +18,7 @@ _EVERY = frozenset(
 )
 _ADVERSARIAL = _EVERY | {"posterior", "discriminator_noise", "adversarial_weight", "sliced_weight"}
 _CONDITIONAL = _ADVERSARIAL | {"style_adversary"}
-_CATEGORICAL = _CONDITIONAL | {"agreement_weight", "views"}
+_CATEGORICAL = _CONDITIONAL | {"agreement_weight", "consistency_weight", "views"}
 _CLUSTERING = _CATEGORICAL | {"num_clusters"}
 _SEMISUP = _CATEGORICAL | {"class_prior", "classification_weight", "pseudo_label_weight"}
 

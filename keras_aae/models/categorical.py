@@ -23,8 +23,9 @@ class CategoricalAAE(autoencoder.Autoencoder):
         generation          min over encoder            -E_q(y) log D_y(y) - E_q(z|y) log D_z(z, y)
         sliced_wasserstein  min over encoder            SW(q(z), p(z)), not the paper's
         agreement           min over encoder            -I(y; y') of x and a view of x
+        consistency         min over decoder            -E log q(y|x), x from p(x|y, z), p(y), p(z)
 
-    The agreement is not the paper's either; see `phases.Agreement`.
+    The last two are not the paper's either; see `phases.Agreement` and `phases.ClassConsistency`.
 
     Args:
         input_shape: The shape of one example: (height, width, channels) or (features,).
@@ -35,6 +36,7 @@ class CategoricalAAE(autoencoder.Autoencoder):
         style_adversary: Whether the style discriminator matches p(z) per class or cluster
             (`conditional`: it receives y) or in aggregate (`marginal`, the paper's).
         agreement_weight: Weight of the agreement. 0: there is none.
+        consistency_weight: Weight of the consistency. 0: there is none.
         views: Random changes of an example that keep its class: the name of some, see
             `augmentation.named`, or a function, see `autoencoder.Autoencoder`. What learns from
             labels sees them, too; where nothing does, none are made. `none` or None: there are
@@ -58,6 +60,7 @@ class CategoricalAAE(autoencoder.Autoencoder):
         extra_phases: Sequence[phases.Phase] = (),
         style_adversary: str = defaults.STYLE_ADVERSARY,
         agreement_weight: float = defaults.AGREEMENT_WEIGHT,
+        consistency_weight: float = defaults.CONSISTENCY_WEIGHT,
         views: str | augmentation.Views | None = "auto",
         style_size: int = defaults.STYLE_SIZE,
         prior: str | tfd.Distribution = defaults.PRIOR,
@@ -74,6 +77,8 @@ class CategoricalAAE(autoencoder.Autoencoder):
         made = augmentation.named(views, input_shape) if isinstance(views, str) else views
         if agreement_weight:
             paired_phases = (phases.Agreement(y, agreement_weight), *paired_phases)
+        if consistency_weight:
+            extra_phases = (phases.ClassConsistency(y, consistency_weight), *extra_phases)
         if made:
             extra_phases = (*paired_phases, *extra_phases)
         # Phases that see whole batches see views: where there are none, none are made.

@@ -72,6 +72,7 @@ class Model(Protocol):
     family: networks.Family
     observation: observation.Observation
     example_shape: tuple[int, ...]
+    latents: tuple[latents.Latent, ...]
     seed: int
     step: keras.Variable
 
@@ -251,6 +252,41 @@ class PseudoLabels(EncoderPhase):
         labels = tf.argmax(probabilities, axis=-1)
         cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         return tf.where(tf.reduce_max(probabilities, axis=-1) > _SURE, cross_entropy, 0.0)
+
+
+class ClassConsistency(Phase):
+    """-log q(y|x) of the averaged encoder, for examples decoded from samples of the prior.
+
+    It trains the decoder to show the class or cluster that it is asked for: where the style of real
+    examples tells their class, too, as in colour, their reconstruction doesn't. The loss is that of
+    InfoGAN (Chen et al., arXiv 1606.03657), for a classifier that is not trained by it.
+
+    Args:
+        latent: The discrete latent variable.
+        weight: As in `Phase`.
+    """
+
+    measured = False
+
+    def __init__(self, latent: latents.Categorical, weight: float):
+        super().__init__("consistency", weight)
+        self.latent = latent
+
+    def networks(self, model: Model) -> tuple[keras.Model, ...]:
+        return (model.decoder,)
+
+    def loss(self, model: Model, batch: Batch, code: latents.Code) -> tf.Tensor:
+        del code
+        seeds, count = batch.seeds.within("consistency"), tf.shape(batch.x)[0]
+        drawn = {
+            each.part: each.sample(count, seeds(f"{each.name} prior")) for each in model.latents
+        }
+        decoded = model.observation.mean(model.decoder_output(drawn, batch.training))
+        x = model.observation.normalize(decoded)
+        read = model.training_code(batch._replace(x=x, seeds=seeds, training=False))
+        return tf.nn.softmax_cross_entropy_with_logits(
+            labels=drawn[self.latent.part], logits=read[self.latent.logits]
+        )
 
 
 class Agreement(EncoderPhase):
