@@ -189,6 +189,7 @@ def _describe(
         "parts": model.parts,
         "encoder_parts": model.encoder_parts,
         "prediction": f"{model.prediction}_probabilities" if model.prediction else None,
+        "temperature": float(model.temperature.numpy()),
         "predicted_names": choice["names"] if choice else list(dataset.classes),
         "choice": choice,
         "style_limit": float(np.abs(samples).max()),

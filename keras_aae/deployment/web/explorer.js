@@ -22,6 +22,14 @@ const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 let about, width, height, channels;
 
+// The probabilities that the decoder is trained with, of those that the temperature calibrated.
+function uncalibrated(shares) {
+  const most = Math.max(...shares);
+  const powers = [...shares].map((share) => (share / most) ** about.temperature);
+  const sum = powers.reduce((total, power) => total + power, 0);
+  return Float32Array.from(powers, (power) => power / sum);
+}
+
 // A .tflite file that takes one example.
 class Network {
   static async load(path) {
@@ -585,7 +593,9 @@ class Explorer {
     const pixels = this.pad.pixels();
     paint($('seen'), pixels, 255);
     const outputs = await this.encoder.run({[about.input]: pixels});
-    for (const part of about.encoder_parts) this.code[part] = outputs[part];
+    for (const part of about.encoder_parts) {
+      this.code[part] = part === about.prediction ? uncalibrated(outputs[part]) : outputs[part];
+    }
     this.nearest.show(about.encoder_parts.flatMap((part) => [...outputs[part]]));
     if (about.prediction) this.showPrediction([...outputs[about.prediction]]);
   }
