@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_aae.models import checks
-from keras_aae.models import latents
+from keras_aae.models import latents as latents_lib
 from keras_aae.models import losses
 from keras_aae.models import networks
 from keras_aae.models import observation
@@ -53,7 +53,7 @@ class Batch(NamedTuple):
         """The first `count` rows."""
         return self._replace(x=self.x[: self.count], y=self.y[: self.count])
 
-    def plain_code(self, code: latents.Code) -> latents.Code:
+    def plain_code(self, code: latents_lib.Code) -> latents_lib.Code:
         """Of the code of this batch that of the first `count` rows."""
         return {part: values[: self.count] for part, values in code.items()}
 
@@ -72,17 +72,17 @@ class Model(Protocol):
     family: networks.Family
     observation: observation.Observation
     example_shape: tuple[int, ...]
-    latents: tuple[latents.Latent, ...]
+    latents: tuple[latents_lib.Latent, ...]
     seed: int
     step: keras.Variable
 
-    def training_code(self, batch: Batch) -> latents.Code:
+    def training_code(self, batch: Batch) -> latents_lib.Code:
         """The code of a batch."""
 
-    def label_code(self, labels: tf.Tensor | None) -> latents.Code:
+    def label_code(self, labels: tf.Tensor | None) -> latents_lib.Code:
         """The parts of the code that a label gives."""
 
-    def decoder_output(self, code: latents.Code, training: bool) -> tf.Tensor:
+    def decoder_output(self, code: latents_lib.Code, training: bool) -> tf.Tensor:
         """The decoder's output for a code."""
 
     def add_state(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
@@ -123,7 +123,7 @@ class Phase(abc.ABC):
         """The networks that it trains."""
 
     @abc.abstractmethod
-    def loss(self, model: Model, batch: Batch, code: latents.Code) -> tf.Tensor:
+    def loss(self, model: Model, batch: Batch, code: latents_lib.Code) -> tf.Tensor:
         """The loss of each example, [B], or one of the whole batch, [1].
 
         Args:
@@ -150,7 +150,7 @@ class EncoderPhase(Phase):
         weight: As in `Phase`.
     """
 
-    def __init__(self, name: str, latent: latents.Latent, weight: float):
+    def __init__(self, name: str, latent: latents_lib.Latent, weight: float):
         super().__init__(name, weight)
         self.latent = latent
 
@@ -178,7 +178,7 @@ class Reconstruction(Phase):
     def networks(self, model: Model) -> tuple[keras.Model, ...]:
         return model.encoder, model.decoder
 
-    def loss(self, model: Model, batch: Batch, code: latents.Code) -> tf.Tensor:
+    def loss(self, model: Model, batch: Batch, code: latents_lib.Code) -> tf.Tensor:
         whole = code | model.label_code(batch.y)
         return model.observation.loss(batch.x, model.decoder_output(whole, batch.training))
 
@@ -194,13 +194,13 @@ class Divergence(EncoderPhase):
         weight: That of the reconstruction.
     """
 
-    def __init__(self, latent: latents.Latent, weight: float):
+    def __init__(self, latent: latents_lib.Latent, weight: float):
         super().__init__("divergence", latent, weight)
 
     def build(self, model: Model) -> None:
         self.weight /= math.prod(model.example_shape)
 
-    def loss(self, model: Model, batch: Batch, code: latents.Code) -> tf.Tensor:
+    def loss(self, model: Model, batch: Batch, code: latents_lib.Code) -> tf.Tensor:
         del model, batch
         part, prior = self.latent.part, self.latent.prior
         posterior = tfd.MultivariateNormalDiag(
@@ -215,13 +215,13 @@ class Divergence(EncoderPhase):
 class Classification(EncoderPhase):
     """-log q(y|x) of the labelled examples of the minibatch (paper, section 5)."""
 
-    latent: latents.Categorical
+    latent: latents_lib.Categorical
     whole_batch = True
 
-    def __init__(self, latent: latents.Categorical, weight: float):
+    def __init__(self, latent: latents_lib.Categorical, weight: float):
         super().__init__("classification", latent, weight)
 
-    def loss(self, model: Model, batch: Batch, code: latents.Code) -> tf.Tensor:
+    def loss(self, model: Model, batch: Batch, code: latents_lib.Code) -> tf.Tensor:
         del model
         return losses.classification(batch.y, code[self.latent.logits])
 
@@ -236,14 +236,14 @@ class PseudoLabels(EncoderPhase):
     minibatch (FixMatch, Sohn et al., arXiv 2001.07685).
     """
 
-    latent: latents.Categorical
+    latent: latents_lib.Categorical
     measured = False
     whole_batch = True
 
-    def __init__(self, latent: latents.Categorical, weight: float):
+    def __init__(self, latent: latents_lib.Categorical, weight: float):
         super().__init__("pseudo_labels", latent, weight)
 
-    def loss(self, model: Model, batch: Batch, code: latents.Code) -> tf.Tensor:
+    def loss(self, model: Model, batch: Batch, code: latents_lib.Code) -> tf.Tensor:
         examples, _ = tf.split(batch.x, 2)
         _, logits = tf.split(code[self.latent.logits], 2)
         seeds = batch.seeds.within("pseudo-labels")
@@ -268,14 +268,14 @@ class ClassConsistency(Phase):
 
     measured = False
 
-    def __init__(self, latent: latents.Categorical, weight: float):
+    def __init__(self, latent: latents_lib.Categorical, weight: float):
         super().__init__("consistency", weight)
         self.latent = latent
 
     def networks(self, model: Model) -> tuple[keras.Model, ...]:
         return (model.decoder,)
 
-    def loss(self, model: Model, batch: Batch, code: latents.Code) -> tf.Tensor:
+    def loss(self, model: Model, batch: Batch, code: latents_lib.Code) -> tf.Tensor:
         del code
         seeds, count = batch.seeds.within("consistency"), tf.shape(batch.x)[0]
         drawn = {
@@ -306,17 +306,17 @@ class Agreement(EncoderPhase):
     log(p(y) / (1 / K)) is added to I, which so holds them to p(y), by KL(P(y) || p(y)).
     """
 
-    latent: latents.Categorical
+    latent: latents_lib.Categorical
     measured = False
     whole_batch = True
 
-    def __init__(self, latent: latents.Categorical, weight: float):
+    def __init__(self, latent: latents_lib.Categorical, weight: float):
         super().__init__("agreement", latent, weight)
 
     def build(self, model: Model) -> None:
         self._joint = model.add_state("joint", (self.latent.size, self.latent.size))
 
-    def loss(self, model: Model, batch: Batch, code: latents.Code) -> tf.Tensor:
+    def loss(self, model: Model, batch: Batch, code: latents_lib.Code) -> tf.Tensor:
         del batch
         first, second = tf.split(code[self.latent.part], 2)
         count = tf.cast(tf.shape(first)[0], tf.float32)
