@@ -73,7 +73,8 @@ def uneven_clusters(size):
     """A mixture of 99 % around -1 and 1 % around 1, of standard deviation 1."""
     centres = tf.constant([[-1.0], [1.0]])
     clusters = tfd.MultivariateNormalDiag(centres, tf.ones([2, size]))
-    return tfd.MixtureSameFamily(tfd.Categorical(probs=[0.99, 0.01]), clusters)
+    shares = np.array([0.99, 0.01])  # In float64, as NumPy has them.
+    return tfd.MixtureSameFamily(tfd.Categorical(probs=shares), clusters)
 
 
 def test_a_code_is_of_the_class_whose_component_it_most_probably_came_from():

@@ -123,9 +123,9 @@ class LabelInformedAAE(autoencoder.Autoencoder):
         log p(k) is 0 for the largest.
         """
         mixture = self.priors["style"]
-        weights = mixture.mixture_distribution.logits_parameter()
         density = mixture.components_distribution.log_prob(code["style"][:, None])
-        return density + weights - tf.reduce_max(weights)
+        weights = tf.cast(mixture.mixture_distribution.logits_parameter(), density.dtype)
+        return density + (weights - tf.reduce_max(weights))
 
 
 def _check_mixture(prior: tfd.Distribution, num_classes: int) -> None:

@@ -257,9 +257,9 @@ class PseudoLabels(EncoderPhase):
 class ClassConsistency(Phase):
     """-log q(y|x) of the averaged encoder, for examples decoded from samples of the prior.
 
-    It trains the decoder to show the class or cluster that it is asked for: where the style of real
-    examples tells their class, too, as in colour, their reconstruction doesn't. The loss is that of
-    InfoGAN (Chen et al., arXiv 1606.03657), for a classifier that is not trained by it.
+    It trains the decoder to show the class or cluster that it is asked for. The reconstruction does
+    not where the class can be read from the style of real examples, too, as in colour. The loss is
+    that of InfoGAN (Chen et al., arXiv 1606.03657), for a classifier that is not trained by it.
 
     Args:
         latent: The discrete latent variable.
