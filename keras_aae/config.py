@@ -64,8 +64,9 @@ class Config:
         choices=usage.MODES,
     )
     name: str = _run(
-        "semisup",
-        "The name of the experiment: of its run directory and of its SavedModel.",
+        None,
+        "The name of the experiment: of its run directory and of its SavedModel. Default: that of "
+        "the model.",
         brief=True,
         pattern=r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}",
     )

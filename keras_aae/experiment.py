@@ -309,7 +309,7 @@ def _judge(config: config_lib.Config) -> dict:
         if judge.id == directory.id:
             raise errors.UserError(f"--runs={config.runs}: expected another run than it judges")
         try:
-            found = _judged(model, judge.load_model(), directory.load_examples())
+            found = judging.judge(model, judge.load_model(), directory.load_examples())
         except ValueError as error:
             raise errors.UserError(
                 f"--mode=judge --run_dir={config.run_dir} --runs={config.runs}: {error}"
@@ -319,23 +319,9 @@ def _judge(config: config_lib.Config) -> dict:
     results_lib.show(results, directory)
     if "class_consistency" in found:
         print(f"class consistency {evaluation.text(found['class_consistency']['share'])}")
-    print(f"kernel distance   {evaluation.text(found['kernel_distance']['generated'])}")
+    if "kernel_distance" in found:
+        print(f"kernel distance   {evaluation.text(found['kernel_distance']['generated'])}")
     return results
-
-
-def _judged(
-    model: autoencoder.Autoencoder, judge: autoencoder.Autoencoder, examples: data.Dataset
-) -> dict[str, dict]:
-    """What a judge says of a model; see `judging`."""
-    judging.check(model, judge)
-    real = examples.test if len(examples.test.x) else examples.validation
-    found = {"kernel_distance": judging.kernel_distances(model, judge, real)}
-    if model.categorical:
-        names = None
-        if model.prediction == "cluster":
-            names = evaluation.Evaluator(model).cluster_names(examples.validation)
-        found["class_consistency"] = judging.class_consistency(model, judge, names)
-    return found
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ _OF_MODELS = frozenset().union(*(each.settings for each in models.VARIANTS.value
 
 def own_defaults(model: str) -> dict[str, Any]:
     """The defaults that depend on the variant."""
-    usual = {"style_size": defaults.STYLE_SIZE, "prior": defaults.PRIOR}
+    usual = {"name": model, "style_size": defaults.STYLE_SIZE, "prior": defaults.PRIOR}
     return {**usual, **models.VARIANTS[model].defaults}
 
 

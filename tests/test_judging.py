@@ -3,6 +3,7 @@
 import types
 
 from conftest import bars
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -22,14 +23,8 @@ def generator(size=3):
         return tf.tile(brightness, [1, 2, 2, 1])
 
     latent = types.SimpleNamespace(size=size)
-    return types.SimpleNamespace(
-        categorical=latent, generate=generate, example_shape=(2, 2, 1), class_names=()
-    )
-
-
-def test_clusters_that_stand_for_no_class_are_refused():
-    with pytest.raises(ValueError, match="expected validation examples with labels"):
-        judging.class_consistency(generator(), reader(), np.full(3, -1), count=6)
+    about = {"prediction": "class", "example_shape": (2, 2, 1), "class_names": ()}
+    return types.SimpleNamespace(categorical=latent, generate=generate, **about)
 
 
 def reader(mistaken=(), **changes):
@@ -76,14 +71,52 @@ def test_a_judge_of_something_else_is_refused(judge, said):
         judging.check(generator(), judge)
 
 
-def test_the_names_of_classes_do_not_matter_to_a_model_that_has_none():
-    judging.check(make("aae"), make("semisup", class_names=("a", "b", "c")))
+@pytest.mark.parametrize("name", ["aae", "clustering"])
+def test_the_names_of_classes_do_not_matter_to_a_model_that_has_none(name):
+    judging.check(make(name), make("semisup", class_names=("a", "b", "c")))
 
 
 def test_the_kernel_distance_is_that_worked_out_by_hand():
     first, second = np.array([[0.0], [1.0]]), np.array([[2.0], [3.0]])
     # (0 * 1 + 1)^3 = 1 and (2 * 3 + 1)^3 = 343 within; 1, 1, 3^3 and 4^3 between.
     assert judging.kernel_distance(first, second) == pytest.approx(1 + 343 - 2 * 93 / 4)
+
+
+def test_a_feature_is_constant_though_its_mean_is_rounded():
+    values = np.tile(np.float32([0.1, 1e-20, 0, 3e7]), (4000, 1))
+    assert values.std(axis=0).any()
+    np.testing.assert_array_equal(features.deviation(values), np.ones(4))
+    values[::2, 0] = 0.3
+    np.testing.assert_allclose(features.deviation(values), [0.1, 1, 1, 1], rtol=1e-6)
+
+
+def test_equal_examples_have_a_finite_distance():
+    same = data.Split(np.repeat(bars(1)[0], 40, axis=0), np.zeros(40, int))
+    judge = make("semisup", seed=1)
+    found = judging.kernel_distances(make("aae"), judge, same)
+    assert np.isfinite(list(found.values())).all()
+    with pytest.raises(ValueError, match="infinity"):
+        judging.kernel_distance(np.full((2, 1), np.inf, np.float32), np.zeros((2, 1)))
+
+
+def test_the_kernel_distance_of_large_features_is_that_of_double_precision():
+    first, second = (np.random.default_rng(n).normal(100, 1, (50, 4)) for n in range(2))
+    exact = judging.kernel_distance(first.astype(np.float32).astype(float), second)
+    found = judging.kernel_distance(first.astype(np.float32), second)
+    assert found == exact
+
+
+def test_features_are_single_precision_whatever_the_judge_computes_in():
+    assert features.features(make("semisup", dtype="mixed_bfloat16"), bars(5)[0]).dtype == "float32"
+
+
+def test_features_of_an_encoder_without_layers_of_its_own_are_refused():
+    class Encoder(keras.Model):
+        pass
+
+    judge = types.SimpleNamespace(categorical=True, averaged_encoder=Encoder())
+    with pytest.raises(ValueError, match=r"a functional encoder\. Received: Encoder"):
+        features.features(judge, bars(5)[0])
 
 
 def test_features_are_what_the_logits_are_made_of():
@@ -98,5 +131,24 @@ def test_real_examples_are_nearer_to_others_than_those_of_an_untrained_model():
     judge = make("semisup", seed=1)
     found = judging.kernel_distances(make("aae"), judge, data.Split(*bars(200)))
     assert abs(found["real"]) < 0.05 * found["generated"]
-    with pytest.raises(ValueError, match=r"expected 4 test examples or more\. Received: 3"):
-        judging.kernel_distances(make("aae"), judge, data.Split(*bars(3)))
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "measured"),
+    [
+        ("aae", 4, ["kernel_distance"]),
+        ("clustering", 4, ["kernel_distance"]),
+        ("semisup", 3, ["class_consistency"]),
+    ],
+)
+def test_a_judge_says_what_can_be_said(name, count, measured):
+    model, images = make(name), np.zeros((count, 12, 12, 1), np.uint8)
+    held_out = data.Split(images, np.full(count, data.UNLABELLED))
+    examples = data.Dataset(held_out, held_out, held_out, model.class_names)
+    assert [*judging.judge(model, make("semisup", seed=1), examples)] == measured
+
+
+def test_a_judge_that_can_say_nothing_is_refused():
+    images = data.Split(np.zeros((3, 12, 12, 1), np.uint8), np.full(3, data.UNLABELLED))
+    with pytest.raises(ValueError, match="expected a model with classes, or 4 test examples"):
+        judging.judge(make("aae"), make("semisup"), data.Dataset(images, images, images, ()))

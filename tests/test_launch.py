@@ -690,6 +690,12 @@ def test_a_run_judges_what_another_generates(finished, tmp_path, capsys):
     assert '<p class="soft">Kernel distance' in report
 
 
+def test_a_run_is_named_after_its_model_where_no_name_is_given():
+    assert config_of("--model=vae", "--labels=0").name == "vae"
+    assert config_of("--name=mine").name == "mine"
+    assert "--name" not in config_of("--model=vae", "--labels=0").command()
+
+
 def test_load_gives_the_model_of_a_run_to_go_on_with(finished, bars_npz):
     model = keras_aae.load(finished / "run")
     with np.load(bars_npz) as data:

@@ -61,7 +61,9 @@ def make(name, **settings):
     if "head_distance" in models.VARIANTS[name].settings:
         settings = {"head_distance": 12.0, **settings}
     if name == "dimreduce":
-        beyond = {"class_prior": "learned", "pseudo_label_weight": 1.0, "consistency_weight": 0.1}
+        beyond = {"class_prior": "learned", "pseudo_label_weight": 1.0}
+        if settings.get("average") != 0:
+            beyond["consistency_weight"] = 0.1
         settings = {**beyond, **settings}
     if name == "label_informed":
         settings["prior"] = "three_clusters"

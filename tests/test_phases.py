@@ -337,6 +337,27 @@ def test_the_consistency_teaches_the_decoder_alone_what_is_asked_for(name):
     assert same == [True, False]
 
 
+@pytest.mark.parametrize("shape", [SHAPE, (5,)])
+def test_weights_that_are_not_finite_show_in_the_losses_and_raise_nothing(shape):
+    beyond = {"class_prior": "learned", "pseudo_label_weight": 1.0, "consistency_weight": 1.0}
+    model = models.get("semisup")(shape, num_classes=3, network="mlp", seed=0, **beyond)
+    model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
+    for variable in model.decoder.trainable_variables:
+        variable.assign(tf.fill(variable.shape, np.nan))
+    x, y = np.random.default_rng(0).random((8, *shape), np.float32), np.arange(8) % 3
+    history = model.fit(x, y, batch_size=8, verbose=0).history
+    assert np.isnan(history["reconstruction"][0])
+    assert np.isnan(history["consistency"][0])
+
+
+@pytest.mark.parametrize("seen", [observation.Pixels(), observation.Features([1.0], [3.0])])
+def test_what_a_decoder_says_is_read_again_as_an_example_would_be(seen):
+    output = tf.constant([[0.5], [-2.0]])
+    np.testing.assert_allclose(
+        seen.reread(output), observation.Observation.reread(seen, output), rtol=1e-6
+    )
+
+
 def test_without_views_there_are_no_pseudo_labels():
     for settings in ({"pseudo_label_weight": 0.0}, {"pseudo_label_weight": 1.0, "views": None}):
         assert "pseudo_labels" not in {each.name for each in make("semisup", **settings).phases}
@@ -431,6 +452,7 @@ def test_an_update_rule_of_ones_own_trains_and_comes_back(tmp_path):
         ({"style_adversary": "none"}, "style_adversary='none'"),
         ({"class_prior": "equal"}, "class_prior='equal'"),
         ({"prior": "swiss_roll", "style_size": 3}, "style_size=2"),
+        ({"average": 0.0, "consistency_weight": 0.1}, "Expected averaged weights.*average=0"),
     ],
 )
 def test_a_wrong_argument_is_named(settings, message):

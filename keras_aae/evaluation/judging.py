@@ -11,29 +11,67 @@ import tensorflow as tf
 from keras_aae import data
 from keras_aae import progress
 from keras_aae.data import images as images_lib
+from keras_aae.evaluation import evaluator
 from keras_aae.evaluation import features as features_lib
 from keras_aae.models import autoencoder
 
 _GENERATED = 10_000
 _BATCH = 500
 _COMPARED = 2000  # Real examples, and generated ones, whose features are compared, at the most.
+_LEAST_COMPARED = 4  # Real examples, without which there is no kernel distance.
 
 
 def check(model: autoencoder.Autoencoder, judge: autoencoder.Autoencoder) -> None:
     """Raises a ValueError where a model can't judge another.
 
     The judge's encoder has to give classes, of such examples, and those of the model, where that
-    has any.
+    has any: clusters of examples without labels have no names.
     """
     if judge.prediction != "class" or not judge.categorical:
         raise ValueError("expected a judge whose encoder gives classes")
-    described = ("example_shape", "class_names") if model.categorical else ("example_shape",)
-    for what in described:
+    has_classes = model.prediction == "class" or model.class_names
+    for what in ("example_shape", *(("class_names",) if has_classes else ())):
         ours, theirs = getattr(model, what), getattr(judge, what)
         if ours != theirs:
             raise ValueError(
                 f"expected a judge of the same {what.replace('_', ' ')}: {ours}. Received: {theirs}"
             )
+
+
+def judge(
+    model: autoencoder.Autoencoder, reader: autoencoder.Autoencoder, examples: data.Dataset
+) -> dict[str, dict]:
+    """What can be said of the examples that a model generates.
+
+    Args:
+        model: Generates examples.
+        reader: The judge: a classifier that was trained by itself; see `check`.
+        examples: The data of the model: validation labels name its clusters, test examples are
+            what generated ones are compared with.
+
+    Returns:
+        `kernel_distance`, where there are test examples for it, see `kernel_distances`, and
+        `class_consistency`, of a model with classes, or clusters that have names, see
+        `class_consistency`.
+
+    Raises:
+        ValueError: the judge is none for this model, or nothing can be said.
+    """
+    check(model, reader)
+    found: dict[str, dict] = {}
+    if len(examples.test.x) >= _LEAST_COMPARED:
+        found["kernel_distance"] = kernel_distances(model, reader, examples.test)
+    names = None
+    if model.prediction == "cluster":
+        names = evaluator.Evaluator(model).cluster_names(examples.validation)
+    if model.categorical and (names is None or (names >= 0).any()):
+        found["class_consistency"] = class_consistency(model, reader, names)
+    if not found:
+        raise ValueError(
+            f"expected a model with classes, or {_LEAST_COMPARED} test examples or more. "
+            f"Received: {len(examples.test.x)}"
+        )
+    return found
 
 
 def class_consistency(
@@ -54,14 +92,9 @@ def class_consistency(
     Returns:
         `share`, of all generated examples that in [0, 1], and `by_value`, that of each class or
         cluster.
-
-    Raises:
-        ValueError: no cluster stands for a class.
     """
     assert model.categorical
     size = model.categorical.size
-    if names is not None and (names < 0).all():
-        raise ValueError("expected validation examples with labels, which say what clusters are")
     chosen = np.arange(count) % size
     wanted = chosen if names is None else names[chosen]
     read = np.empty(count, int)
@@ -90,15 +123,11 @@ def kernel_distances(
         judge: A classifier; see `check`.
         real: Examples that neither was trained on. The distance of one half of them, and of as many
             generated ones, to the other half is measured; of many 4,000 are taken, evenly spaced.
+            Four or more.
 
     Returns:
         `generated`, and `real`, which is 0 but for chance.
-
-    Raises:
-        ValueError: there are fewer than four real examples.
     """
-    if len(real.x) < 4:
-        raise ValueError(f"expected 4 test examples or more. Received: {len(real.x)}")
     seen = features_lib.features(judge, real.spread(2 * _COMPARED).x)
     scale = features_lib.deviation(seen)
     first, second = seen[::2] / scale, seen[1::2] / scale
@@ -116,6 +145,7 @@ def kernel_distance(first: np.ndarray, second: np.ndarray) -> float:
     """
 
     def kernel(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        one, other = one.astype(np.float64), other.astype(np.float64)
         return metrics.pairwise.polynomial_kernel(one, other, degree=3, coef0=1)
 
     def within(rows: np.ndarray) -> float:

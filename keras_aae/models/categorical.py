@@ -36,7 +36,8 @@ class CategoricalAAE(autoencoder.Autoencoder):
         style_adversary: Whether the style discriminator matches p(z) per class or cluster
             (`conditional`: it receives y) or in aggregate (`marginal`, the paper's).
         agreement_weight: Weight of the agreement. 0: there is none.
-        consistency_weight: Weight of the consistency. 0: there is none.
+        consistency_weight: Weight of the consistency, which needs averaged weights. 0: there is
+            none.
         views: Random changes of an example that keep its class: the name of some, see
             `augmentation.named`, or a function, see `autoencoder.Autoencoder`. What learns from
             labels sees them, too; where nothing does, none are made. `none` or None: there are
@@ -78,6 +79,11 @@ class CategoricalAAE(autoencoder.Autoencoder):
         if agreement_weight:
             paired_phases = (phases.Agreement(y, agreement_weight), *paired_phases)
         if consistency_weight:
+            if not kwargs.get("average", defaults.AVERAGE):
+                raise ValueError(
+                    "Expected averaged weights, with which the consistency reads examples. "
+                    f"Received: average=0, consistency_weight={consistency_weight}"
+                )
             extra_phases = (phases.ClassConsistency(y, consistency_weight), *extra_phases)
         if made:
             extra_phases = (*paired_phases, *extra_phases)

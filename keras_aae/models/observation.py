@@ -52,6 +52,14 @@ class Observation(abc.ABC):
     def mean(self, output: tf.Tensor) -> tf.Tensor:
         """The expected example for a decoder's output: pixels in [0, 1], or features."""
 
+    def reread(self, output: tf.Tensor) -> tf.Tensor:
+        """The expected example as the encoder takes it, `normalize(mean(output))`.
+
+        In training it need not be checked: a decoder that gives no finite numbers is not a mistake
+        in the data, and the loss tells. One's own observation may do without the check, too.
+        """
+        return self.normalize(self.mean(output))
+
     @abc.abstractmethod
     def squared_error(self, x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
         """The mean squared error of each example, [B], on the scale of `normalize`'s result.
@@ -114,6 +122,9 @@ class Pixels(Observation):
     def mean(self, output: tf.Tensor) -> tf.Tensor:
         return tf.sigmoid(output)
 
+    def reread(self, output: tf.Tensor) -> tf.Tensor:
+        return self.mean(output)
+
     def squared_error(self, x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
         return losses.squared_error(self.normalize(x), mean)
 
@@ -158,6 +169,9 @@ class Features(Observation):
 
     def mean(self, output: tf.Tensor) -> tf.Tensor:
         return output * self._stddev + self._mean
+
+    def reread(self, output: tf.Tensor) -> tf.Tensor:
+        return output
 
     def squared_error(self, x: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
         return losses.squared_error(self.normalize(x), self._standardized(mean))

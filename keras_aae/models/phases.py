@@ -259,7 +259,8 @@ class ClassConsistency(Phase):
 
     It trains the decoder to show the class or cluster that it is asked for. The reconstruction does
     not where the class can be read from the style of real examples, too, as in colour. The loss is
-    that of InfoGAN (Chen et al., arXiv 1606.03657), for a classifier that is not trained by it.
+    that of InfoGAN (Chen et al., arXiv 1606.03657), for a classifier that is not trained by it: the
+    model needs averaged weights, or a joint update would train the encoder, too.
 
     Args:
         latent: The discrete latent variable.
@@ -281,8 +282,7 @@ class ClassConsistency(Phase):
         drawn = {
             each.part: each.sample(count, seeds(f"{each.name} prior")) for each in model.latents
         }
-        decoded = model.observation.mean(model.decoder_output(drawn, batch.training))
-        x = model.observation.normalize(decoded)
+        x = model.observation.reread(model.decoder_output(drawn, batch.training))
         read = model.training_code(batch._replace(x=x, seeds=seeds, training=False))
         return tf.nn.softmax_cross_entropy_with_logits(
             labels=drawn[self.latent.part], logits=read[self.latent.logits]
