@@ -363,7 +363,7 @@ def test_a_point_of_the_plane_is_decoded_under_the_pointer(
     dimreduce_page, browser, scheme, tmp_path
 ):
     about = json.loads((dimreduce_page / "model.json").read_text())["map"]
-    signatures = tf.saved_model.load(str(dimreduce_page.parent / "models/semisup/1")).signatures
+    signatures = tf.saved_model.load(str(dimreduce_page.parent / "models/dimreduce/1")).signatures
     with Shown(browser, dimreduce_page, color_scheme=scheme) as shown:
         shown.ready()
         box = shown.page.locator("#plane").bounding_box()
