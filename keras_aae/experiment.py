@@ -309,7 +309,7 @@ def _judge(config: config_lib.Config) -> dict:
         if judge.id == directory.id:
             raise errors.UserError(f"--runs={config.runs}: expected another run than it judges")
         try:
-            found = judging.judge(model, judge.load_model(), directory.load_examples())
+            found = judging.measure(model, judge.load_model(), directory.load_examples())
         except ValueError as error:
             raise errors.UserError(
                 f"--mode=judge --run_dir={config.run_dir} --runs={config.runs}: {error}"

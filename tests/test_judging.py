@@ -27,6 +27,11 @@ def generator(size=3):
     return types.SimpleNamespace(categorical=latent, generate=generate, **about)
 
 
+def test_clusters_that_stand_for_no_class_are_refused():
+    with pytest.raises(ValueError, match="expected validation examples with labels"):
+        judging.class_consistency(generator(), reader(), np.full(3, -1), count=6)
+
+
 def reader(mistaken=(), **changes):
     """Reads the brightness of bytes, and takes some values for the next one."""
 
@@ -131,6 +136,8 @@ def test_real_examples_are_nearer_to_others_than_those_of_an_untrained_model():
     judge = make("semisup", seed=1)
     found = judging.kernel_distances(make("aae"), judge, data.Split(*bars(200)))
     assert abs(found["real"]) < 0.05 * found["generated"]
+    with pytest.raises(ValueError, match=r"expected 4 test examples or more\. Received: 3"):
+        judging.kernel_distances(make("aae"), judge, data.Split(*bars(3)))
 
 
 @pytest.mark.parametrize(
@@ -145,10 +152,10 @@ def test_a_judge_says_what_can_be_said(name, count, measured):
     model, images = make(name), np.zeros((count, 12, 12, 1), np.uint8)
     held_out = data.Split(images, np.full(count, data.UNLABELLED))
     examples = data.Dataset(held_out, held_out, held_out, model.class_names)
-    assert [*judging.judge(model, make("semisup", seed=1), examples)] == measured
+    assert [*judging.measure(model, make("semisup", seed=1), examples)] == measured
 
 
 def test_a_judge_that_can_say_nothing_is_refused():
     images = data.Split(np.zeros((3, 12, 12, 1), np.uint8), np.full(3, data.UNLABELLED))
     with pytest.raises(ValueError, match="expected a model with classes, or 4 test examples"):
-        judging.judge(make("aae"), make("semisup"), data.Dataset(images, images, images, ()))
+        judging.measure(make("aae"), make("semisup"), data.Dataset(images, images, images, ()))

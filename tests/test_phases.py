@@ -452,7 +452,7 @@ def test_an_update_rule_of_ones_own_trains_and_comes_back(tmp_path):
         ({"style_adversary": "none"}, "style_adversary='none'"),
         ({"class_prior": "equal"}, "class_prior='equal'"),
         ({"prior": "swiss_roll", "style_size": 3}, "style_size=2"),
-        ({"average": 0.0, "consistency_weight": 0.1}, "Expected averaged weights.*average=0"),
+        ({"average": 0.0, "consistency_weight": 0.1}, "Expected averaged weights.*average=0.0"),
     ],
 )
 def test_a_wrong_argument_is_named(settings, message):

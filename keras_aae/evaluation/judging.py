@@ -38,14 +38,14 @@ def check(model: autoencoder.Autoencoder, judge: autoencoder.Autoencoder) -> Non
             )
 
 
-def judge(
-    model: autoencoder.Autoencoder, reader: autoencoder.Autoencoder, examples: data.Dataset
+def measure(
+    model: autoencoder.Autoencoder, judge: autoencoder.Autoencoder, examples: data.Dataset
 ) -> dict[str, dict]:
-    """What can be said of the examples that a model generates.
+    """What a judge can say of the examples that a model generates.
 
     Args:
         model: Generates examples.
-        reader: The judge: a classifier that was trained by itself; see `check`.
+        judge: Predicts their classes; see `check`.
         examples: The data of the model: validation labels name its clusters, test examples are
             what generated ones are compared with.
 
@@ -57,15 +57,15 @@ def judge(
     Raises:
         ValueError: the judge is none for this model, or nothing can be said.
     """
-    check(model, reader)
+    check(model, judge)
     found: dict[str, dict] = {}
     if len(examples.test.x) >= _LEAST_COMPARED:
-        found["kernel_distance"] = kernel_distances(model, reader, examples.test)
+        found["kernel_distance"] = kernel_distances(model, judge, examples.test)
     names = None
     if model.prediction == "cluster":
         names = evaluator.Evaluator(model).cluster_names(examples.validation)
     if model.categorical and (names is None or (names >= 0).any()):
-        found["class_consistency"] = class_consistency(model, reader, names)
+        found["class_consistency"] = class_consistency(model, judge, names)
     if not found:
         raise ValueError(
             f"expected a model with classes, or {_LEAST_COMPARED} test examples or more. "
@@ -92,9 +92,14 @@ def class_consistency(
     Returns:
         `share`, of all generated examples that in [0, 1], and `by_value`, that of each class or
         cluster.
+
+    Raises:
+        ValueError: no cluster stands for a class.
     """
     assert model.categorical
     size = model.categorical.size
+    if names is not None and (names < 0).all():
+        raise ValueError("expected validation examples with labels, which say what clusters are")
     chosen = np.arange(count) % size
     wanted = chosen if names is None else names[chosen]
     read = np.empty(count, int)
@@ -123,11 +128,17 @@ def kernel_distances(
         judge: A classifier; see `check`.
         real: Examples that neither was trained on. The distance of one half of them, and of as many
             generated ones, to the other half is measured; of many 4,000 are taken, evenly spaced.
-            Four or more.
 
     Returns:
         `generated`, and `real`, which is 0 but for chance.
+
+    Raises:
+        ValueError: there are fewer than four real examples.
     """
+    if len(real.x) < _LEAST_COMPARED:
+        raise ValueError(
+            f"expected {_LEAST_COMPARED} test examples or more. Received: {len(real.x)}"
+        )
     seen = features_lib.features(judge, real.spread(2 * _COMPARED).x)
     scale = features_lib.deviation(seen)
     first, second = seen[::2] / scale, seen[1::2] / scale

@@ -79,11 +79,6 @@ class CategoricalAAE(autoencoder.Autoencoder):
         if agreement_weight:
             paired_phases = (phases.Agreement(y, agreement_weight), *paired_phases)
         if consistency_weight:
-            if not kwargs.get("average", defaults.AVERAGE):
-                raise ValueError(
-                    "Expected averaged weights, with which the consistency reads examples. "
-                    f"Received: average=0, consistency_weight={consistency_weight}"
-                )
             extra_phases = (phases.ClassConsistency(y, consistency_weight), *extra_phases)
         if made:
             extra_phases = (*paired_phases, *extra_phases)

@@ -55,8 +55,8 @@ class Observation(abc.ABC):
     def reread(self, output: tf.Tensor) -> tf.Tensor:
         """The expected example as the encoder takes it, `normalize(mean(output))`.
 
-        In training it need not be checked: a decoder that gives no finite numbers is not a mistake
-        in the data, and the loss tells. One's own observation may do without the check, too.
+        Overridden where `normalize` checks its input: numbers of a decoder that are not finite are
+        no mistake in the data, and training finds them in the loss.
         """
         return self.normalize(self.mean(output))
 

@@ -74,6 +74,7 @@ class Model(Protocol):
     example_shape: tuple[int, ...]
     latents: tuple[latents_lib.Latent, ...]
     seed: int
+    average: float
     step: keras.Variable
 
     def training_code(self, batch: Batch) -> latents_lib.Code:
@@ -116,7 +117,11 @@ class Phase(abc.ABC):
         self.weight = weight
 
     def build(self, model: Model) -> None:  # noqa: B027
-        """Makes the networks of the phase's own, where it has any; the model has its by then."""
+        """Makes the networks of the phase's own, where it has any; the model has its by then.
+
+        Raises:
+            ValueError: the model lacks what the phase needs.
+        """
 
     @abc.abstractmethod
     def networks(self, model: Model) -> tuple[keras.Model, ...]:
@@ -272,6 +277,13 @@ class ClassConsistency(Phase):
     def __init__(self, latent: latents_lib.Categorical, weight: float):
         super().__init__("consistency", weight)
         self.latent = latent
+
+    def build(self, model: Model) -> None:
+        if not model.average:
+            raise ValueError(
+                "Expected averaged weights, with which the consistency reads examples. "
+                f"Received: average={model.average}, a consistency of weight {self.weight}"
+            )
 
     def networks(self, model: Model) -> tuple[keras.Model, ...]:
         return (model.decoder,)
