@@ -21,10 +21,11 @@ PRECISIONS = ("float32", "float16", "dynamic", "int8")
 LABELS_PER_CLASS = 10  # Where a model learns from few labels and --labels doesn't say how many.
 
 # What may differ between the run that is kept in a directory and the command that goes on with it:
-# where things are and what to do, never what is trained.
+# where things are and what to do, never what is trained: data is known by its content.
 _FREE = (
-    *("mode", "runs", "run_dir", "seeds", "sweep", "export_dir", "data_dir", "strategy"),
+    *("mode", "runs", "run_dir", "seeds", "sweep", "export_dir", "dataset", "data_dir"),
     *("parzen_samples", "precision", "version", "steps_per_execution", "max_memory", "on_nan"),
+    "strategy",
 )
 
 _OF_VIEWS = ("agreement_weight", "pseudo_label_weight")  # Of no use without views.

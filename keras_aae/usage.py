@@ -22,6 +22,8 @@ _PLACES = {  # The same for where things are, which a command that is repeated s
 }
 _OF_TRAINING = {  # Settings that a finished run keeps, and the modes that may change them.
     "export_dir": ("export",),
+    "dataset": ("evaluate", "suggest"),
+    "data_dir": ("evaluate", "suggest"),
     "parzen_samples": ("evaluate",),
     "strategy": (),
     "steps_per_execution": (),

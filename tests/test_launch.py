@@ -349,13 +349,10 @@ def test_a_finished_run_without_its_checkpoints_is_not_trained_again(finished, t
 
 @pytest.fixture
 def copied(finished, tmp_path, bars_npz):
-    """A copy of the finished run to change, with the data in it; the arguments that made it."""
+    """A copy of the finished run to change, with its data moved into it; arguments to go on with."""
     work = tmp_path / "work"
     shutil.copytree(finished, work)
     shutil.copy(bars_npz, work)
-    record = files.read_record(work / "run/run.json")
-    record["settings"]["dataset"] = "bars.npz"
-    files.write_record(work / "run/run.json", record)
     return work, ["--dataset=bars.npz", "--run_dir=run", "--name=bars", *LONGER]
 
 
@@ -369,6 +366,8 @@ def copied(finished, tmp_path, bars_npz):
         ("evaluate", "--strategy=mirrored"),
         ("evaluate", "--on_nan=rollback"),
         ("evaluate", "--steps_per_execution=2"),
+        ("convert", "--dataset=moved.npz"),
+        ("export", "--data_dir=moved"),
     ],
 )
 def test_what_a_mode_would_not_change_of_a_finished_run_is_refused(finished, arguments):

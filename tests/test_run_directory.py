@@ -23,6 +23,8 @@ def test_a_directory_of_other_settings_is_refused_and_says_which(tmp_path):
         pass
     with directory.claim(config_lib.Config(seed=1, strategy="single")):
         pass
+    with directory.claim(config_lib.Config(seed=1, dataset="moved.npz", data_dir="there"), dataset()):
+        pass
 
 
 def test_a_worker_needs_the_run_of_the_chief_its_settings_and_its_data(tmp_path):
