@@ -107,7 +107,7 @@ def _smoke(config: config_lib.Config) -> config_lib.Config:
 
 def help_text(full: bool) -> str:
     """The settings in their groups: the most common ones, or all of them."""
-    lines = [__doc__, f"keras_aae {version.VERSION}"]
+    lines = [__doc__ or "", f"keras_aae {version.VERSION}"]
     shown = [field for field in _FIELDS if full or field.metadata["brief"]]
     for group in dict.fromkeys(field.metadata["group"] for field in shown):
         lines += ["", group]

@@ -119,6 +119,13 @@ def test_help_is_short_in_groups_or_full_and_needs_no_tensorflow(tmp_path, flag)
     assert done.stderr == ""
 
 
+def test_help_is_there_where_python_drops_docstrings(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONOPTIMIZE": "2"}
+    done = subprocess.run(command("--help"), cwd=tmp_path, env=environment, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"--run_dir" in done.stdout
+
+
 def test_the_version_is_told(tmp_path):
     assert launch("--version", cwd=tmp_path).stdout == f"keras_aae {keras_aae.__version__}\n"
 
