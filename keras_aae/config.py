@@ -343,7 +343,8 @@ class Config:
     on_nan: str = _training(
         "stop",
         "What to do when a loss or a weight is no longer finite. stop: end with an error; the last "
-        "checkpoint stays. rollback: go on from the last checkpoint at half the learning rate.",
+        "checkpoint stays. rollback: go on from the last checkpoint at half the learning rate, or "
+        "from the start where that is in vain.",
         choices=("stop", "rollback"),
     )
     steps_per_execution: int = _training(

@@ -33,6 +33,7 @@ from keras_aae.training import run_directory
 from keras_aae.training import runtime as runtime_lib
 
 _ROLLBACKS = 10  # At the most: then the learning rate is a thousandth.
+_TRUSTED = 3  # Rollbacks to one checkpoint; failing again, it is what is at fault.
 _SUGGESTED = 100  # Examples to label, the most useful first.
 # Results that a run has from elsewhere than its last evaluation.
 _OF_OTHERS = ("edge", "class_consistency", "kernel_distance", "likelihood")
@@ -197,7 +198,9 @@ def _trained(
     """Trains to the end.
 
     Where values are no longer finite and `config.on_nan` says so, training goes back to the last
-    checkpoint and on at half the learning rate; each time is kept in the run's directory.
+    checkpoint and on at half the learning rate; each time is kept in the run's directory. Where
+    that was in vain with one checkpoint, whose weights a higher rate may have spoilt, it goes back
+    to the start.
     """
     while True:
         rollbacks = directory.read_rollbacks()
@@ -213,14 +216,23 @@ def _trained(
         except errors.NotFiniteError as error:
             step = int(model.step.numpy())
             if config.on_nan == "stop" or len(rollbacks) == _ROLLBACKS:
-                tried = f" after going back {len(rollbacks)} times" if rollbacks else ""
+                after = f" after going back {len(rollbacks)} times" if rollbacks else ""
                 other = "" if rollbacks else "--on_nan=rollback, or "
                 raise errors.NotFiniteError(
-                    f"{error} at step {step}{tried}; checkpoints before it are kept. Try {other}a "
+                    f"{error} at step {step}{after}; checkpoints before it are kept. Try {other}a "
                     "smaller --learning_rate in another --run_dir"
                 ) from error
-            print(f"{error} at step {step}: going back, to half the learning rate", file=sys.stderr)
-            directory.write_rollbacks([*rollbacks, {"step": step, "reason": str(error)}])
+            last = checkpoints.last()
+            tried = [each.get("checkpoint") for each in rollbacks[-_TRUSTED:]]
+            place = 0 if tried == [last] * _TRUSTED else last
+            print(
+                f"{error} at step {step}: going back to step {place}, at half the learning rate",
+                file=sys.stderr,
+            )
+            if not place:
+                checkpoints.remove_all()
+            rollbacks.append({"step": step, "reason": str(error), "checkpoint": last})
+            directory.write_rollbacks(rollbacks)
 
 
 def _evaluate_again(config: config_lib.Config) -> dict:

@@ -23,7 +23,9 @@ def test_a_directory_of_other_settings_is_refused_and_says_which(tmp_path):
         pass
     with directory.claim(config_lib.Config(seed=1, strategy="single")):
         pass
-    with directory.claim(config_lib.Config(seed=1, dataset="moved.npz", data_dir="there"), dataset()):
+    with directory.claim(
+        config_lib.Config(seed=1, dataset="moved.npz", data_dir="there"), dataset()
+    ):
         pass
 
 

@@ -93,9 +93,7 @@ class Checkpoints:
         self._directory.check_held()
         step = int(self._model.step.numpy())
         with files.writing(self._folder, tf.errors.OpError):
-            # The record first: what goes then is no checkpoint any more.
-            for path in (self._record(step), *self._parts(step)):
-                _remove(path)
+            self._discard(step)
             self._write(step)
             parts = self._parts(step)
             for path in (*parts, self._folder):
@@ -112,6 +110,21 @@ class Checkpoints:
             # Later ones were damaged when training went on from an earlier one: they don't count.
             kept = [each for each in self._steps() if each <= step][-_KEPT:]
             self._remove_others(kept)
+
+    def last(self) -> int:
+        """The step of the newest checkpoint; 0 where there is none."""
+        return max(self._steps(), default=0)
+
+    def remove_all(self) -> None:
+        """Removes every checkpoint, so that training begins at its start."""
+        for step in self._steps():
+            self._discard(step)
+
+    def _discard(self, step: int) -> None:
+        """Removes the checkpoint of a step, where there is one."""
+        # The record first: what goes then is no checkpoint any more.
+        for path in (self._record(step), *self._parts(step)):
+            _remove(path)
 
     def _write(self, step: int) -> None:
         """Writes TensorFlow's files of a checkpoint; of a failure, as on a full disk, none stay."""
