@@ -356,6 +356,11 @@ def test_clusters_of_coloured_images_are_predicted_and_named(browser, packages, 
         np.testing.assert_array_equal(shown.pixels("seen", 3), images[4:5])
         decoded = model(images[4:5]).numpy()
         np.testing.assert_allclose(shown.pixels("decoded", 3) / 255, decoded, atol=0.01)
+        # What is transparent is laid on white, as in data sets.
+        transparent = np.concatenate([images[5], np.zeros((SIDE, SIDE, 1), np.uint8)], axis=-1)
+        shown.open("transparent.png", png(transparent))
+        shown.ready()
+        np.testing.assert_array_equal(shown.pixels("seen", 3), 255)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -356,7 +356,7 @@ def test_a_finished_run_without_its_checkpoints_is_not_trained_again(finished, t
 
 @pytest.fixture
 def copied(finished, tmp_path, bars_npz):
-    """A copy of the finished run to change, with its data moved into it; arguments to go on with."""
+    """A copy of the finished run to change, with its data; the arguments to go on with."""
     work = tmp_path / "work"
     shutil.copytree(finished, work)
     shutil.copy(bars_npz, work)

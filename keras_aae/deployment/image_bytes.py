@@ -10,7 +10,9 @@ MOST_PIXELS = 25_000_000  # Of one image: a small file may claim more than a ser
 # How such a file begins, header included: libpng accepts an unknown chunk before the header, whose
 # content would be taken for a size here.
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-_PNG_SIZE, _PNG_BITS = 16, 24  # Places in it: width and height, and the bits of a channel.
+# Places in it: width and height, the bits of a channel, and the type of the pixels.
+_PNG_SIZE, _PNG_BITS, _PNG_TYPE = 16, 24, 25
+_PALETTE = 3
 
 
 def decode(contents: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
@@ -52,10 +54,15 @@ def _of_png(content: tf.Tensor) -> tf.Tensor:
     size = tf.io.decode_raw(tf.strings.substr(content, _PNG_SIZE, 8), tf.int32, little_endian=False)
     with tf.control_dependencies([_checked(size)]):
         values = tf.cast(tf.io.decode_png(content, channels=4), tf.float32)
-    # Pixels of 1, 2 or 4 bits are scaled to 8, but what stands for opaque in them is not.
-    bits = tf.io.decode_raw(tf.strings.substr(content, _PNG_BITS, 1), tf.uint8)[0]
+    bits, kind = (
+        tf.io.decode_raw(tf.strings.substr(content, place, 1), tf.uint8)[0]
+        for place in (_PNG_BITS, _PNG_TYPE)
+    )
+    # Pixels of 1, 2 or 4 bits are scaled to 8, but what stands for opaque in them is not, unless
+    # they are from a palette with opacities of its own.
     opaque = tf.pow(2.0, tf.cast(tf.minimum(bits, 8), tf.float32)) - 1
-    opacity = tf.minimum(values[..., 3:] / opaque, 1)
+    own = (kind == _PALETTE) & tf.reduce_any(values[..., 3] != opaque)
+    opacity = tf.minimum(values[..., 3:] / tf.where(own, 255.0, opaque), 1)
     return opacity * values[..., :3] + (1 - opacity) * images.WHITE
 
 

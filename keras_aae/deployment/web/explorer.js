@@ -78,10 +78,12 @@ function pixelsOf(canvas) {
   return pixels;
 }
 
-// A part of a picture, scaled to the model's size.
+// A part of a picture, scaled to the model's size; what is transparent is laid on white.
 function scaled(picture, ...part) {
   const canvas = canvasOf(width, height);
   const context = canvas.getContext('2d', {willReadFrequently: true});
+  context.fillStyle = '#fff';
+  context.fillRect(0, 0, width, height);
   context.imageSmoothingQuality = 'high';
   context.drawImage(picture, ...part, 0, 0, width, height);
   return canvas;
