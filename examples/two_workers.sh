@@ -3,6 +3,8 @@
 #
 #   bash examples/two_workers.sh --flagfile=quickstart.cfg
 #
+# TensorFlow listens at these ports on all interfaces, whatever the addresses say; see SECURITY.md.
+#
 # The workers' output is in runs/two_workers-<number>.log; worker 0, the chief, is shown.
 set -euo pipefail
 

@@ -100,11 +100,13 @@ def test_a_prepared_tfds_colour_data_set(tmp_path):
         sources.read("colours", str(tmp_path))
 
 
-def write_pictures(path, file_format, images, splits=("train", "test"), shards=None):
+def write_pictures(
+    path, file_format, images, splits=("train", "test"), shards=None, size=(None, None)
+):
     """A TFDS data set `pictures` of images of any size; the class of each is its place modulo 2."""
     features = tfds.features.FeaturesDict(
         {
-            "image": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
+            "image": tfds.features.Image(shape=(*size, 3), encoding_format="png"),
             "label": tfds.features.ClassLabel(names=["cold", "warm"]),
         }
     )
@@ -163,6 +165,25 @@ def test_a_changed_bit_of_a_record_is_seen_by_its_checksum(tmp_path, settings):
         errors.UserError, match=r"split train: not readable \(pictures-.* damaged record"
     ):
         sources.read("pictures", str(tmp_path), **settings)
+
+
+@pytest.mark.parametrize("size", [(4, 5), (None, None)], ids=["whole", "by record"])
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("label", [2, -2, 2**40, None])
+def test_a_label_of_tfds_that_is_no_class_is_named(tmp_path, size, split, label):
+    write_pictures(tmp_path, "tfrecord", pictures(*[(4, 5)] * 4), size=size)
+    path = next(tmp_path.rglob(f"*{split}.*"))
+    examples = [
+        tf.train.Example.FromString(each.numpy()) for each in tf.data.TFRecordDataset(str(path))
+    ]
+    labels = examples[1].features.feature["label"].int64_list.value
+    labels[:] = [] if label is None else [label]
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for example in examples:
+            writer.write(example.SerializeToString())
+    expected = f"record 1: .*Received: {label}" if label else r"(, record 1)?: not readable"
+    with pytest.raises(errors.UserError, match=f"pictures, split {split}.*{expected}"):
+        sources.read("pictures", str(tmp_path))
 
 
 def test_damaged_records_of_tfds_are_named(tmp_path):

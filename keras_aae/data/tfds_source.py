@@ -9,6 +9,7 @@ import io
 import itertools
 import os
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import NamedTuple
 import urllib.error
 import urllib.request
@@ -24,7 +25,6 @@ from keras_aae.data import raw_data
 from keras_aae.data import rows
 
 if TYPE_CHECKING:
-    import tensorflow as tf
     import tensorflow_datasets as tfds
 
 _PROBE = "https://storage.googleapis.com"  # Where TFDS downloads from; any answer means a network.
@@ -168,7 +168,25 @@ def _whole(builder: "tfds.core.DatasetBuilder", split: str) -> tuple[np.ndarray,
         whole = tfds.as_numpy(dataset)
     except Exception as error:  # Whatever the record reader raises on a damaged file.
         raise _unreadable(f"{builder.name}, split {split}", error) from error
-    return whole["image"], whole["label"].astype(np.int32)
+    return whole["image"], _labels(builder, split, whole["label"])
+
+
+def _labels(
+    builder: "tfds.core.DatasetBuilder", split: str, found: Sequence[int] | np.ndarray
+) -> np.ndarray:
+    """The labels of a split's records, int32.
+
+    Raises:
+        UserError: one is neither -1, unknown, nor a class.
+    """
+    y, classes = np.array(found, np.int64), builder.info.features["label"].num_classes
+    wrong = np.flatnonzero((y < -1) | (y >= classes))
+    if wrong.size:
+        raise errors.UserError(
+            f"{builder.name}, split {split}, record {wrong[0]}: expected a label from -1, unknown, "
+            f"to {classes - 1}. Received: {y[wrong[0]]}"
+        )
+    return y.astype(np.int32)
 
 
 def _unreadable(where: str, error: Exception) -> errors.UserError:
@@ -230,8 +248,8 @@ class _Records:
                 raise ValueError(f"it has {count} of {expected} records")
         except Exception as error:  # Readers have no common base class for a damaged file.
             raise _unreadable(self._name, error) from error
-        labels = [self._feature(place, "label").int64_list.value[0] for place in range(count)]
-        self.labels = np.array(labels, np.int32)
+        labels = [self._value(place, "label", "int64_list") for place in range(count)]
+        self.labels = _labels(builder, split, labels)
 
     def __str__(self) -> str:
         return self._name
@@ -241,13 +259,16 @@ class _Records:
 
     def image(self, place: int) -> bytes:
         """An encoded image."""
-        return self._feature(place, "image").bytes_list.value[0]
+        return self._value(place, "image", "bytes_list")
 
-    def _feature(self, place: int, name: str) -> "tf.train.Feature":
+    def _value(self, place: int, name: str, kind: str) -> Any:
+        """The one value of a feature."""
         import tensorflow as tf
 
         try:
-            return tf.train.Example.FromString(self._bytes[place]).features.feature[name]
+            feature = tf.train.Example.FromString(self._bytes[place]).features.feature[name]
+            (value,) = getattr(feature, kind).value
+            return value
         except Exception as error:  # As above.
             raise _unreadable(f"{self}, record {place}", error) from error
 

@@ -4,6 +4,7 @@
 imports no TensorFlow, so a mistake in them is answered at once.
 """
 
+import itertools
 import json
 import os
 import re
@@ -90,8 +91,11 @@ def _of_tf_config(text: str) -> Cluster:
         for addresses in jobs.values():
             if not isinstance(addresses, list) or not all(map(_is_address, addresses)):
                 raise ValueError(f"{addresses} are no addresses")
+        everywhere = list(itertools.chain(*jobs.values()))
+        if len(set(everywhere)) < len(everywhere):
+            raise ValueError("two tasks have one address")
         tasks = [(name, number) for name in _JOBS for number in range(len(jobs.get(name, [])))]
-        return Cluster(len(tasks), tasks.index((task["type"], int(task["index"]))))
+        return Cluster(len(tasks), tasks.index((task["type"], int(str(task["index"])))))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise errors.UserError(
             f"{_VARIABLE}: expected "
@@ -101,7 +105,8 @@ def _of_tf_config(text: str) -> Cluster:
 
 
 def _is_address(text: object) -> bool:
-    return isinstance(text, str) and bool(re.fullmatch(r"\S+:\d{1,5}", text))
+    found = re.fullmatch(r"\S+:(\d{1,5})", text) if isinstance(text, str) else None
+    return found is not None and 0 < int(found[1]) < 2**16
 
 
 def _check(config: config_lib.Config) -> None:
