@@ -3,18 +3,29 @@
 `python tests/golden/record.py check` compares every flagfile under both update rules; here are few.
 """
 
+import contextlib
 import json
+import pathlib
 import shutil
+import tempfile
 
+from conftest import PROPERTY
 from conftest import ROOT
+from conftest import damaged
 from conftest import fork
 from golden import record
+import hypothesis
+from hypothesis import strategies
 import numpy as np
 import pytest
 
 import keras_aae
 from keras_aae import data
+from keras_aae import errors
 from keras_aae import flagfiles
+from keras_aae.reporting import tables
+from keras_aae.training import checkpoints
+from keras_aae.training import run_directory
 
 GOLDEN = ROOT / "tests/golden"
 FEW = ("quickstart, joint", "vae_mog, joint", "aae_mog_labels, sequential")
@@ -63,6 +74,52 @@ def test_a_run_of_this_format_still_loads_and_gives_its_numbers(tmp_path):
     for split in ("validation", "test"):
         assert found[split] == pytest.approx(expected[split], rel=1e-4)
     assert np.isfinite(found["prior_match"]["sliced_wasserstein_ratio"])
+
+
+@hypothesis.given(choice=strategies.data())
+@hypothesis.settings(PROPERTY, max_examples=50, phases=[hypothesis.Phase.generate])
+def test_a_run_with_a_damaged_file_gives_its_numbers_or_is_refused(choice):
+    """Whichever file it is, and whatever became of it."""
+    expected = json.loads((GOLDEN / "run_0.4.0/results.json").read_text())
+    name = choice.draw(strategies.sampled_from(sorted(READ)))
+    with tempfile.TemporaryDirectory() as folder:
+        run = copy("run_0.4.0", pathlib.Path(folder)) / "run"
+        (run / name).write_bytes(choice.draw(damaged((run / name).read_bytes())))
+        READ[name](run, expected)
+
+
+def read_records(run, expected):
+    with contextlib.suppress(errors.UserError):
+        (group,) = tables.read(str(run))
+        assert group.results[0]["test"] == expected["test"]
+
+
+def read_model(run, expected):
+    with contextlib.suppress(errors.UserError):
+        model = keras_aae.load(run)
+        test = data.Dataset.read(run / "examples.npz").test
+        numbers = keras_aae.evaluation.Evaluator(model).evaluate(test)
+        assert numbers == pytest.approx(expected["test"], rel=1e-4)
+
+
+def restore(run, expected):
+    directory = run_directory.RunDirectory(run)
+    with contextlib.suppress(errors.UserError):
+        model = directory.load_model()
+        assert checkpoints.Checkpoints(model, directory).restore() == expected["steps"]
+
+
+READ = {  # The files of a run and, where they are read, what reads them.
+    "run.json": read_records,
+    "results.json": read_records,
+    "config.cfg": read_records,
+    "metrics.csv": read_records,
+    "model.keras": read_model,
+    "examples.npz": read_model,
+    "checkpoints/ckpt-4.json": restore,
+    "checkpoints/ckpt-4.index": restore,
+    "checkpoints/ckpt-4.data-00000-of-00001": restore,
+}
 
 
 @pytest.mark.parametrize(
