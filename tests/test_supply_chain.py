@@ -58,6 +58,17 @@ def test_every_dependency_has_bounds_around_what_was_tried(required):
     assert required.name in NOT_INSTALLED or TRIED[required.name] in required.specifier
 
 
+def test_what_was_tried_is_locked_by_its_content():
+    text = (ROOT / "requirements.lock").read_text()
+    entries = re.findall(
+        r"^([\w.-]+)==([^\s;]+)[^\\\n]*\\\n((?: +--hash=sha256:[0-9a-f]{64}.*\n)+)", text, re.M
+    )
+    locked = {utils.canonicalize_name(name): release for name, release, _ in entries}
+    assert len(entries) == len(re.findall(r"^[\w.-]+==", text, re.M))
+    assert locked.items() >= TRIED.items()
+    assert {"setuptools", "wheel"} <= locked.keys()  # Without isolation they build what is here.
+
+
 def test_the_packages_of_the_page_are_locked_by_their_content():
     text = (WEB / "package-lock.json").read_text()
     packages = json.loads(text)["packages"]
