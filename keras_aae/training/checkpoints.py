@@ -116,9 +116,14 @@ class Checkpoints:
         return max(self._steps(), default=0)
 
     def remove_all(self) -> None:
-        """Removes every checkpoint, so that training begins at its start."""
-        for step in self._steps():
-            self._discard(step)
+        """Removes every checkpoint, so that training begins at its start.
+
+        Raises:
+            UserError: one can't be removed.
+        """
+        with files.writing(self._folder):
+            for step in self._steps():
+                self._discard(step)
 
     def _discard(self, step: int) -> None:
         """Removes the checkpoint of a step, where there is one."""

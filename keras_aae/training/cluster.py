@@ -95,13 +95,18 @@ def _of_tf_config(text: str) -> Cluster:
         if len(set(everywhere)) < len(everywhere):
             raise ValueError("two tasks have one address")
         tasks = [(name, number) for name in _JOBS for number in range(len(jobs.get(name, [])))]
-        return Cluster(len(tasks), tasks.index((task["type"], int(str(task["index"])))))
+        return Cluster(len(tasks), tasks.index((task["type"], _number(task["index"]))))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise errors.UserError(
             f"{_VARIABLE}: expected "
             '{"cluster": {"worker": ["<host>:<port>", ...]}, "task": {"type": "worker", "index": '
             f"<number>}}}}, and perhaps one chief ({error}). Received: {text[:200]}"
         ) from error
+
+
+def _number(value: object) -> int:
+    """A whole number, which may be given as text."""
+    return int(str(value))
 
 
 def _is_address(text: object) -> bool:
