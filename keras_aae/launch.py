@@ -29,9 +29,9 @@ from keras_aae import interrupts
 from keras_aae import plan
 from keras_aae import usage
 from keras_aae import version
-from keras_aae.data import sources
 from keras_aae.training import cluster
-from keras_aae.training import run_directory
+
+# NumPy, which takes a while, is imported only where signals are handled already: within functions.
 
 _DEFINE: dict[type, Any] = {
     str: flags.DEFINE_string,
@@ -88,6 +88,8 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
     if values.smoke and config.mode != "train":
         raise errors.UserError(f"--smoke: expected --mode=train. Received: {config.mode}")
     if config.mode in usage.ON_A_RUN:
+        from keras_aae.training import run_directory
+
         kept = run_directory.RunDirectory(config.run_dir).read_config()
         changed = [name for name, value in given.items() if value != getattr(kept, name)]
         usage.check_changes(changed, config.mode)
@@ -99,6 +101,8 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
 def _smoke(config: config_lib.Config) -> config_lib.Config:
     """The settings of a try, which waits for no download."""
     with errors.importing_tensorflow():
+        from keras_aae.data import sources
+
         if config.data_dir or sources.is_at_hand(config.dataset):
             return config.smoke()
     print(f"--smoke: mnist_5k in place of {config.dataset}", file=sys.stderr)
@@ -127,6 +131,8 @@ def _wrapped(flag: str, text: str) -> str:
 
 def _check_directory(config: config_lib.Config) -> None:
     """Raises a UserError where training can't write to --run_dir, or something else is there."""
+    from keras_aae.training import run_directory
+
     runs = {"": config}
     if plan.is_study(config):
         runs = {each.name: each.config for each in plan.variations(config)}
@@ -153,6 +159,8 @@ def main(config: config_lib.Config) -> int:
     _check_directory(config)
     cluster.find(config)
     with errors.importing_tensorflow():
+        from keras_aae.data import sources
+
         if config.mode in ("train", "evaluate", "suggest"):
             sources.check(config.dataset, config.data_dir, config.image_size, config.on_bad_image)
         # This imports TensorFlow, which takes seconds: only once the flags are right and the data
