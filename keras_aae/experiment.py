@@ -222,7 +222,7 @@ def _trained(
                     f"{error} at step {step}{after}; checkpoints before it are kept. Try {other}a "
                     "smaller --learning_rate in another --run_dir"
                 ) from error
-            last = checkpoints.last()
+            last = checkpoints.step
             tried = [each.get("checkpoint") for each in rollbacks[-_TRUSTED:]]
             place = 0 if tried == [last] * _TRUSTED else last
             print(

@@ -84,36 +84,37 @@ def test_a_run_with_a_damaged_file_gives_its_numbers_or_is_refused(choice):
     name = choice.draw(strategies.sampled_from(sorted(READ)))
     with tempfile.TemporaryDirectory() as folder:
         run = copy("run_0.4.0", pathlib.Path(folder)) / "run"
-        (run / name).write_bytes(choice.draw(damaged((run / name).read_bytes())))
-        READ[name](run, expected)
+        whole = (run / name).read_bytes()
+        content = choice.draw(damaged(whole))
+        (run / name).write_bytes(content)
+        may_be_refused = content != whole and name not in FOR_PEOPLE
+        with contextlib.suppress(*[errors.UserError] * may_be_refused):
+            READ[name](run, expected)
 
 
 def read_records(run, expected):
-    with contextlib.suppress(errors.UserError):
-        (group,) = tables.read(str(run))
-        assert group.results[0]["test"] == expected["test"]
+    (group,) = tables.read(str(run))
+    assert group.results[0]["test"] == expected["test"]
 
 
 def read_model(run, expected):
-    with contextlib.suppress(errors.UserError):
-        model = keras_aae.load(run)
-        test = data.Dataset.read(run / "examples.npz").test
-        numbers = keras_aae.evaluation.Evaluator(model).evaluate(test)
-        assert numbers == pytest.approx(expected["test"], rel=1e-4)
+    model = keras_aae.load(run)
+    test = data.Dataset.read(run / "examples.npz").test
+    numbers = keras_aae.evaluation.Evaluator(model).evaluate(test)
+    assert numbers == pytest.approx(expected["test"], rel=1e-4)
 
 
 def restore(run, expected):
     directory = run_directory.RunDirectory(run)
-    with contextlib.suppress(errors.UserError):
-        model = directory.load_model()
-        assert checkpoints.Checkpoints(model, directory).restore() == expected["steps"]
+    model = directory.load_model()
+    assert checkpoints.Checkpoints(model, directory).restore() == expected["steps"]
 
 
-READ = {  # The files of a run and, where they are read, what reads them.
+FOR_PEOPLE = ("config.cfg", "metrics.csv")  # Whose damage changes nothing.
+READ = {  # The files of a run, and what reads the run where they count.
     "run.json": read_records,
     "results.json": read_records,
-    "config.cfg": read_records,
-    "metrics.csv": read_records,
+    **dict.fromkeys(FOR_PEOPLE, read_records),
     "model.keras": read_model,
     "examples.npz": read_model,
     "checkpoints/ckpt-4.json": restore,

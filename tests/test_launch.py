@@ -444,41 +444,42 @@ def test_where_an_export_cannot_go_is_refused_before_training(tmp_path, bars_npz
     assert not pathlib.Path("run").exists()
 
 
-def test_a_rate_that_is_too_high_stops_or_is_halved(tmp_path, monkeypatch):
-    """SGD at a rate of 3."""
+@pytest.fixture
+def too_fast(tmp_path, monkeypatch):
+    """The settings of a run of SGD, but for its rate and steps, in a folder with its data."""
     monkeypatch.chdir(tmp_path)
     x = np.random.default_rng(0).normal(0, 1, (80, 3)).astype(np.float32)
     np.savez("x.npz", x_train=x)
     settings = {"dataset": "x.npz", "model": "aae", "run_dir": "run", "optimizer": "sgd"}
-    settings |= {"learning_rate": 3.0, "schedule": "constant", "batch_size": 12}
-    settings |= {"steps": 6, "evaluate_every": 6, "on_nan": "stop"}
+    return config_lib.Config(**settings, schedule="constant", batch_size=12)
+
+
+def test_a_rate_that_is_too_high_stops_or_is_halved(tmp_path, too_fast):
+    config = dataclasses.replace(too_fast, learning_rate=3.0, steps=6, evaluate_every=6)
     with pytest.raises(keras_aae.UserError, match=r"not finite at step \d.*--on_nan=rollback"):
-        experiment.run(config_lib.Config(**settings))
+        experiment.run(config)
     assert not pathlib.Path("saved_models").exists()
-    found = experiment.run(config_lib.Config(**{**settings, "on_nan": "rollback"}))
+    found = experiment.run(dataclasses.replace(config, on_nan="rollback"))
     assert [set(each) for each in found["rollbacks"][:1]] == [{"step", "reason", "checkpoint"}]
     assert results(tmp_path)["rollbacks"] == found["rollbacks"]
     loaded = tf.saved_model.load(found["export"])
+    x = np.load("x.npz")["x_train"]
     answer = loaded.signatures["reconstruct"](features=tf.constant(x))["features"]
     assert np.isfinite(answer).all()
 
 
-def test_a_checkpoint_that_training_fails_from_again_and_again_is_left(
-    tmp_path, monkeypatch, capsys
-):
+def test_a_checkpoint_that_training_fails_from_again_and_again_is_left(too_fast, capsys):
     """The high rate has spoilt its weights, though they are finite."""
-    monkeypatch.chdir(tmp_path)
-    x = np.random.default_rng(0).normal(0, 1, (80, 3)).astype(np.float32)
-    np.savez("x.npz", x_train=x)
-    settings = {"dataset": "x.npz", "model": "aae", "run_dir": "run", "optimizer": "sgd"}
-    settings |= {"learning_rate": 10.0, "schedule": "constant", "batch_size": 12}
-    settings |= {"steps": 4, "evaluate_every": 1, "on_nan": "rollback"}
-    found = experiment.run(config_lib.Config(**settings))
+    steps = {"steps": 4, "evaluate_every": 1}
+    found = experiment.run(
+        dataclasses.replace(too_fast, learning_rate=10.0, on_nan="rollback", **steps)
+    )
     first, *_, last = found["rollbacks"]
     assert first["checkpoint"] > 0
     assert [each["checkpoint"] for each in found["rollbacks"]] == 4 * [first["checkpoint"]]
     message = f"at step {last['step']}: going back to step 0, at half the learning rate"
     assert message in capsys.readouterr().err
+    assert [row["step"] for row in found["curve"]] == [1, 2, 3, 4]
 
 
 def test_an_example_that_is_too_far_from_the_others_is_not_exported(tmp_path, monkeypatch):

@@ -262,13 +262,15 @@ class _Records:
         return self._value(place, "image", "bytes_list")
 
     def _value(self, place: int, name: str, kind: str) -> Any:
-        """The one value of a feature."""
+        """The one value of a feature of that kind, a field of `tf.train.Feature`."""
         import tensorflow as tf
 
         try:
             feature = tf.train.Example.FromString(self._bytes[place]).features.feature[name]
-            (value,) = getattr(feature, kind).value
-            return value
+            values = getattr(feature, kind).value
+            if len(values) != 1:
+                raise ValueError(f"it has {len(values)} values of {name}")
+            return values[0]
         except Exception as error:  # As above.
             raise _unreadable(f"{self}, record {place}", error) from error
 

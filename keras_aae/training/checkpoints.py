@@ -31,6 +31,7 @@ class Checkpoints:
         directory: The run's directory.
 
     Attributes:
+        step: That of the checkpoint that was restored or written last; 0 where there is none.
         seconds: Seconds spent on training so far.
         rows: For each evaluation so far `step`, `seconds`, the losses, and `validation_*`.
         running: The state of the running means of the losses since the last evaluation, a number
@@ -38,6 +39,7 @@ class Checkpoints:
     """
 
     def __init__(self, model: trainer.Trainer, directory: run_directory.RunDirectory):
+        self.step = 0
         self.seconds = 0.0
         self.rows: list[dict[str, Any]] = []
         self.running: list[float] = []
@@ -107,13 +109,10 @@ class Checkpoints:
                 "files": {part.name: files.digest_of_file(part) for part in parts},
             }
             files.write_record(self._record(step), record)
+            self.step = step
             # Later ones were damaged when training went on from an earlier one: they don't count.
             kept = [each for each in self._steps() if each <= step][-_KEPT:]
             self._remove_others(kept)
-
-    def last(self) -> int:
-        """The step of the newest checkpoint; 0 where there is none."""
-        return max(self._steps(), default=0)
 
     def remove_all(self) -> None:
         """Removes every checkpoint, so that training begins at its start.
@@ -124,6 +123,7 @@ class Checkpoints:
         with files.writing(self._folder):
             for step in self._steps():
                 self._discard(step)
+        self.step = 0
 
     def _discard(self, step: int) -> None:
         """Removes the checkpoint of a step, where there is one."""
@@ -205,6 +205,7 @@ class Checkpoints:
             ) from error
         if self._rate is not None:  # The settings', not the checkpoint's: a rollback lowers it.
             self._model.optimizer.learning_rate = self._rate
+        self.step = step
         self.seconds, self.rows, self.running = (
             record[name] for name in ("seconds", "rows", "running")
         )
