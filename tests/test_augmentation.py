@@ -90,10 +90,19 @@ def test_each_change_of_colour_against_its_formula(changed):
     np.testing.assert_allclose(result, np.clip(expected, 0, 1), atol=1e-6)
 
 
+def test_a_tint_multiplies_each_channel_of_each_image_by_a_factor_of_its_own():
+    factors = augmentation.Tint(0.2)(PHOTOS, [1, 2]).numpy() / PHOTOS.numpy()
+    each = factors.mean(axis=(1, 2))
+    np.testing.assert_allclose(factors, np.broadcast_to(each[:, None, None], factors.shape), 1e-5)
+    assert len(np.unique(each.round(5))) == each.size
+    assert np.exp(-0.2) <= each.min() < 0.9 < 1.1 < each.max() <= np.exp(0.2)
+
+
 def test_colours_stay_in_their_range():
     result = augmentation.ColorJitter(1.0, 2.0, 2.0)(PHOTOS, [1, 2]).numpy()
     assert result.min() == 0
     assert result.max() == 1
+    assert augmentation.Tint(2.0)(PHOTOS, [1, 2]).numpy().max() == 1
 
 
 def test_cutout_makes_one_square_grey():
@@ -120,7 +129,7 @@ def test_a_chain_draws_each_change_from_a_stream_of_its_own():
         ("auto", (28, 28, 1), ["Affine"]),
         ("digits", (28, 28, 1), ["Affine"]),
         ("digits", (32, 32, 3), ["Affine", "ColorJitter", "Cutout"]),
-        ("auto", (32, 32, 3), ["Flip", "Affine", "ColorJitter", "Cutout"]),
+        ("auto", (32, 32, 3), ["Flip", "Affine", "ColorJitter", "Tint", "Cutout"]),
         ("auto", (32, 32, 4), ["Flip", "Affine", "Cutout"]),
         ("photos", (28, 28, 1), ["Flip", "Affine", "Cutout"]),
         ("auto", (5,), ["Jitter"]),

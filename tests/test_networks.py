@@ -13,7 +13,7 @@ from keras_aae.models import aae
 from keras_aae.models import networks
 
 
-@pytest.mark.parametrize("name", ["mlp", "conv"])
+@pytest.mark.parametrize("name", ["mlp", "conv", "wide_resnet"])
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3), (13, 9, 3), (5, 7, 1)])
 def test_a_family_fits_together_for_any_image_size(name, shape):
     family = networks.get(name, shape)
@@ -71,6 +71,18 @@ def test_conv_halves_its_maps_as_often_as_they_are_worth_it(shape, sides):
     ]
     assert [map[1] for map in maps] == sides
     assert [map[3] for map in maps] == [32, 64, 128, 256][: len(sides)]
+
+
+def test_wide_resnet_begins_at_full_size_and_has_blocks_after_each_stage():
+    family = networks.WideResNet(channels=(4, 6), blocks=2, width=8, stem=5)
+    encoder = family.encoder((28, 28, 3), {"style": 2})
+    found = [
+        (layer.kernel_size[0], layer.strides[0], layer.filters)
+        for layer in encoder.layers
+        if isinstance(layer, keras.layers.Conv2D)
+    ]
+    first, second = ([(4, 2, channels), *4 * [(3, 1, channels)]] for channels in (4, 6))
+    assert found == [(3, 1, 5), *first, *second]
 
 
 def test_auto_is_convolutions_for_images_and_dense_layers_for_features():

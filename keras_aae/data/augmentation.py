@@ -103,6 +103,24 @@ class ColorJitter(_Saved):
 
 @keras.saving.register_keras_serializable("keras_aae")
 @dataclasses.dataclass(frozen=True)
+class Tint(_Saved):
+    """Views of images: each channel is multiplied by a factor of its own.
+
+    Attributes:
+        limit: The logarithm of a factor is drawn evenly between minus and plus this.
+    """
+
+    limit: float = 0.2
+
+    def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """A view of each image, [B, H, W, C] in [0, 1]."""
+        shape = [tf.shape(images)[0], 1, 1, images.shape[3]]
+        factors = tf.exp(tf.random.stateless_uniform(shape, seed, -self.limit, self.limit))
+        return tf.clip_by_value(images * factors, 0, 1)
+
+
+@keras.saving.register_keras_serializable("keras_aae")
+@dataclasses.dataclass(frozen=True)
 class Cutout(_Saved):
     """Views of images: a square of each is grey (DeVries and Taylor, arXiv 1708.04552).
 
@@ -161,8 +179,9 @@ def named(name: str, shape: tuple[int, ...]) -> Views | None:
 
     Args:
         name: `digits`: affine changes; of colour images also changes of colour, and a small square
-            cut out. `photos`: smaller affine changes, mirror images, and a larger square. `auto`:
-            `photos` for colour images, `digits` for grey ones.
+            cut out. `photos`: mirror images, smaller rotation and shear, scaling, shift, of colour
+            images changes of colour and a tint, and a larger square. `auto`: `photos` for colour
+            images, `digits` for grey ones.
         shape: (height, width, channels), or (features,), whose views are `Jitter`.
 
     Raises:
@@ -172,14 +191,14 @@ def named(name: str, shape: tuple[int, ...]) -> Views | None:
         return None
     if len(shape) == 1:
         return Jitter()
-    color = (ColorJitter(),) if shape[-1] == 3 else ()
+    color, tint = ((ColorJitter(),), (Tint(),)) if shape[-1] == 3 else ((), ())
     if name == "auto":
         name = "digits" if shape[-1] == 1 else "photos"
     if name == "digits":
         return Chain((Affine(), *color, Cutout(0.3))) if color else Affine()
     if name == "photos":
         small = Affine(rotation=0.1, shear=0.1, scale=0.2, shift=0.1)
-        return Chain((Flip(), small, *color, Cutout()))
+        return Chain((Flip(), small, *color, *tint, Cutout()))
     raise ValueError(f"Expected views to be auto, digits, photos or none. Received: {name}")
 
 

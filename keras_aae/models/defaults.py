@@ -6,7 +6,7 @@ one that stands here.
 
 PRIORS = ("gaussian", "gaussian_mixture", "swiss_roll", "uniform")
 POSTERIORS = ("deterministic", "gaussian", "universal")
-NETWORKS = ("auto", "conv", "mlp", "resnet")
+NETWORKS = ("auto", "conv", "mlp", "resnet", "wide_resnet")
 VIEWS = ("auto", "digits", "photos", "none")
 UPDATE_RULES = ("joint", "sequential")
 STYLE_ADVERSARIES = ("conditional", "marginal")

@@ -272,10 +272,25 @@ class ResNet(Conv):
 
     def _refined(self, x: keras.KerasTensor) -> keras.KerasTensor:
         for _ in range(self.blocks):
-            y = _normalized(_conv3(x))
-            y = _batch_norm(_conv3(y))
+            y = _normalized(_conv3(x, x.shape[-1]))
+            y = _batch_norm(_conv3(y, x.shape[-1]))
             x = _rectified(keras.layers.Add()([x, y]))
         return x
+
+
+@register("wide_resnet")
+@dataclasses.dataclass(frozen=True)
+class WideResNet(ResNet):
+    """`ResNet` that sees the whole image first, as wide ones do (Zagoruyko, arXiv 1605.07146).
+
+    Attributes:
+        stem: Channels of a 3x3 convolution before the first stage, which keeps the image's size.
+    """
+
+    stem: int = 32
+
+    def features(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        return super().features(_normalized(_conv3(x, self.stem)))
 
 
 @keras.saving.register_keras_serializable("keras_aae")
@@ -324,8 +339,8 @@ def _rectified(x: keras.KerasTensor) -> keras.KerasTensor:
     return keras.layers.LeakyReLU(negative_slope=0.1)(x)
 
 
-def _conv3(x: keras.KerasTensor) -> keras.KerasTensor:
-    return keras.layers.Conv2D(x.shape[-1], 3, padding="same", use_bias=False)(x)
+def _conv3(x: keras.KerasTensor, channels: int) -> keras.KerasTensor:
+    return keras.layers.Conv2D(channels, 3, padding="same", use_bias=False)(x)
 
 
 def _enlarged(
