@@ -52,15 +52,15 @@ class Config:
 
     mode: str = _run(
         "train",
-        "What to do. train: train, evaluate, draw the figures, export and report, going on from "
-        "the last checkpoint where there is one. evaluate, export: that part again, for the run in "
-        "--run_dir. convert: make .tflite files of its model, for the edge. suggest: list the "
-        "unlabelled training examples whose label would help most. judge: have the classifier of "
-        "the run in --runs say what classes it generates, and how like real examples. compare: "
-        "draw the finished runs in --runs side by side on one page. table: print the numbers of "
-        "the runs in --runs, or of studies with --seeds, as Markdown. promote: have TF Serving "
-        "give --version of --name in --export_dir the label stable. versions: list the exported "
-        "versions.",
+        "What to do: train, or something with what was trained. train: train, evaluate, draw the "
+        "figures, export and report, going on from the last checkpoint where there is one. "
+        "evaluate, export: that part again, for the run in --run_dir. convert: make .tflite files "
+        "of its model, for the edge. suggest: list the unlabelled training examples whose label "
+        "would help most. judge: score what it generates by the classifier of the run in --runs. "
+        "compare: draw the finished runs in --runs side by side on one page. table: print the "
+        "numbers of the runs in --runs, or of studies with --seeds, as Markdown. promote: have TF "
+        "Serving give --version of --name in --export_dir the label stable. versions: list the "
+        "exported versions.",
         brief=True,
         choices=usage.MODES,
     )
@@ -111,9 +111,9 @@ class Config:
 
     dataset: str = _data(
         "mnist_5k",
-        "What to train on. mnist_5k (5,000 MNIST images, needs no download), the name of a TFDS "
-        "image data set, a .npz file with x_train, y_train, x_test, y_test, or a folder of images, "
-        "train/<class>/* and test/<class>/*.",
+        "What to train on: mnist_5k (5,000 MNIST images, needs no download), the name of a TFDS "
+        "image data set, a .npz file with x_train and perhaps y_train, x_test and y_test, or a "
+        "folder of images, train/<class>/* and perhaps test/<class>/*.",
         brief=True,
         pattern=r".+",
     )
@@ -143,8 +143,8 @@ class Config:
     )
     labels: int = _data(
         None,
-        "How many training labels the model gets, as many of each class: a multiple of the number "
-        "of classes. 0: none; -1: all. Default: "
+        "How many training labels the model gets, as many of each class (0: none, -1: all): a "
+        "multiple of the number of classes. Default: "
         f"{LABELS_PER_CLASS} of each class, or as many as the smallest has, for models that learn "
         "from few, all for supervised, "
         "none for the others.",
@@ -153,8 +153,9 @@ class Config:
     )
     validation: float = _data(
         0.1,
-        "The share of the training examples that is held out to monitor the run, name clusters, "
-        "fit the style probe and choose the Parzen bandwidth.",
+        "The share of the training examples that is held out, first, to monitor the run, choose "
+        "the temperature of the probabilities and the Parzen bandwidth, name clusters and fit the "
+        "style probe.",
         low=0.001,
         high=0.9,
     )
@@ -168,14 +169,16 @@ class Config:
     model: str = _model("semisup", "The variant of the method.", brief=True, choices=models.NAMES)
     network: str = _model(
         defaults.NETWORK,
-        "The networks. auto: conv for images, mlp for feature vectors. resnet: conv with residual "
-        "blocks in the encoder. mlp: the paper's, two layers of 1000 units.",
+        "The networks: convolutions for images, dense layers for feature vectors (auto), or which. "
+        "conv: convolutions of stride 2. resnet: conv with residual blocks in the encoder. "
+        "wide_resnet: resnet with a convolution at the image's full size first. mlp: the paper's, "
+        "two layers of 1000 units.",
         brief=True,
         choices=defaults.NETWORKS,
     )
     style_size: int = _model(
         None,
-        f"Dimensions of the style code z. Default: {defaults.STYLE_SIZE}; 2 for label_informed.",
+        f"Dimensions of the style code z (default {defaults.STYLE_SIZE}; 2 for label_informed).",
         brief=True,
         low=1,
         high=4096,
@@ -195,7 +198,7 @@ class Config:
     )
     num_clusters: int = _model(
         defaults.NUM_CLUSTERS,
-        "How many clusters a model makes that learns without labels.",
+        "Number of clusters, of models that learn without labels.",
         brief=True,
         low=2,
         high=4096,
@@ -252,29 +255,30 @@ class Config:
     )
     agreement_weight: float = _loss(
         defaults.AGREEMENT_WEIGHT,
-        "Weight of the mutual information of the classes or clusters of an image and its view, "
-        "which the paper doesn't have. 0: there is no agreement.",
+        "Weight of the mutual information between the classes or clusters predicted for an image "
+        "and for its view, which the paper doesn't have. 0: there is no agreement.",
         low=0,
     )
     pseudo_label_weight: float = _loss(
         defaults.PSEUDO_LABEL_WEIGHT,
-        "Weight of the classification loss of views as the class that the averaged encoder is sure "
-        "of in the image itself, which the paper doesn't have. 0: there is none.",
+        "Weight of FixMatch's pseudo-labels, which the paper doesn't have: the classification loss "
+        "of a view with the class to which the averaged encoder gives more than 95 % on the image "
+        "itself. 0: there are none.",
         low=0,
     )
     consistency_weight: float = _loss(
         defaults.CONSISTENCY_WEIGHT,
-        "Weight of the loss by which the averaged encoder reads the class, or cluster, that an "
-        "image was generated for, which the paper doesn't have; it trains the decoder. 0: there is "
-        "none.",
+        "Weight of a loss that trains the decoder so that the averaged encoder reads the class, or "
+        "cluster, that an image is generated for, which the paper doesn't have. 0: there is none.",
         low=0,
     )
     views: str = _loss(
         "auto",
-        "The random changes that make a view of an image. digits: turned, slanted, scaled and "
-        "moved; in colour also recoloured, with a square cut out. photos: less of that, but "
-        "mirrored. none: there are no views and no agreement. auto: photos for colour images, "
-        "digits for grey ones.",
+        "The random changes that make a view of an image. digits: rotation, shear, scaling and "
+        "shift; of colour images also changes of colour and a square cut out. photos: horizontal "
+        "flips, smaller rotation and shear, scaling, shift, changes of colour, a larger square cut "
+        "out. none: there are no views and no agreement. auto: photos for colour images, digits "
+        "for grey ones.",
         choices=defaults.VIEWS,
     )
     input_noise: float = _loss(
@@ -308,10 +312,10 @@ class Config:
     )
     propagation_steps: int = _training(
         0,
-        "In so many steps, from the first on, labels that a graph of nearest neighbours propagates "
-        "from those given, the surest 70 %, are drawn with them; must be a multiple of "
-        "--evaluate_every. For data whose neighbours are of one class, as digits are; of other "
-        "data none are propagated.",
+        "For how many steps, from the first on, labels that spread from those given over a graph "
+        "of nearest neighbours are drawn with them: the surest 70 %, where a check on the labels "
+        "given finds the surest right, as of digits; else none. Must be a multiple of "
+        "--evaluate_every.",
         low=0,
     )
     optimizer: str = _training("adam", "The optimizer of every phase.", choices=("adam", "sgd"))
