@@ -26,7 +26,6 @@ _PUBLISHED = {  # The test error of the paper's AAE, percent, or its nats.
     "semisup": "1.90 ± 0.10",
     "semisup_1000": "1.60 ± 0.08",
     "semisup_all": "0.85 ± 0.02",
-    "semisup_pure": "1.90 ± 0.10",
     "semisup_paper": "1.90 ± 0.10",
     "clustering_16": "9.55 ± 2.05",
     "clustering_30": "4.10 ± 1.13",
