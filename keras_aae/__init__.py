@@ -43,8 +43,10 @@ def load(path: str | os.PathLike) -> Any:
         path: The directory of the run, or the .keras file that `model.save` wrote.
 
     Raises:
-        UserError: the run is not finished, another version wrote it, or the model is damaged.
-        ValueError: there is no such file, it is damaged, or holds a model of another kind.
+        UserError: `path` is neither a .keras file nor the directory of a finished run of this
+            version, or the run's model is damaged.
+        ValueError: there is no such .keras file, or it holds a model of another kind. A damaged one
+            raises what zipfile, h5py or Keras do.
     """
     if os.path.isfile(path) or str(path).endswith(".keras"):
         return importlib.import_module("keras_aae.models").load(path)

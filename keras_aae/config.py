@@ -503,7 +503,8 @@ class Config:
             where: The record, for the message.
 
         Raises:
-            UserError: it has a setting that this version doesn't know, or lacks one.
+            UserError: it has a setting that this version doesn't know, or a value that is not
+                allowed. What it lacks has its default.
         """
         try:
             return cls(**settings)

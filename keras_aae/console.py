@@ -13,7 +13,8 @@ import sys
 def printing() -> Iterator[None]:
     """Around a program: ends it without a traceback where what it prints can't be written.
 
-    What the output's encoding lacks is printed as an escape. A closed output swallows all.
+    Characters that the output's encoding lacks are printed as escapes. What goes to a closed stdout
+    or stderr is discarded.
     """
     _open()
     try:

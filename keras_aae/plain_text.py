@@ -17,7 +17,7 @@ def is_plain(text: str) -> bool:
 
 
 def escaped(text: str) -> str:
-    r"""Plain text that shows any: what isn't plain in it becomes an escape of Python's, like \n."""
+    r"""The text with each character that isn't plain replaced by an escape of Python's, like \n."""
     return "".join(ascii(each)[1:-1] if _is_strange(each) else each for each in text)
 
 

@@ -23,7 +23,7 @@ def open_regular(path: str | os.PathLike) -> io.BufferedReader:
 
 
 def mark(found: os.stat_result) -> tuple[int, int, int]:
-    """What of a file is another after somebody wrote to it, or put another in its place."""
+    """(inode, bytes, ns of the last change): another once a file is written to or replaced."""
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 

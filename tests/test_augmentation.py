@@ -146,6 +146,7 @@ def test_views_by_name_fit_the_examples_and_can_be_saved(name, shape, kinds):
 
 
 def test_other_names_of_views_are_refused():
-    with pytest.raises(ValueError, match="auto, digits, photos or none"):
-        augmentation.named("letters", (8, 8, 1))
+    for shape in ((8, 8, 1), (5,)):
+        with pytest.raises(ValueError, match="auto, digits, photos or none"):
+            augmentation.named("letters", shape)
     assert augmentation.named("none", (8, 8, 1)) is None

@@ -789,6 +789,26 @@ def test_a_code_may_be_given_as_lists():
 def test_a_negative_seed_is_refused():
     with pytest.raises(ValueError, match=r"Expected a seed of 0 or more\. Received: seed=-1"):
         make("aae", seed=-1)
+    with pytest.raises(ValueError, match=r"Expected a seed below 2\*\*31\. Received: seed=21474"):
+        make("aae", seed=2**31)
+    with pytest.raises(ValueError, match=r"Expected seed, a whole number from 0 on\. Received: -1"):
+        data.minibatches(data.Dataset(*[data.Split(*bars(6))] * 3, tuple("abc")), seed=-1)
+
+
+def test_a_decoder_that_receives_the_class_gets_the_class_of_each_example():
+    model, (x, y) = compiled("supervised"), bars(12)
+    y[3] = -1
+    for use in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match="SupervisedAAE learns from them"):
+            use(x, verbose=0)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Expected each label from 0 to 2"):
+            use(x, y, batch_size=12, verbose=0)
+
+
+def test_logits_of_classes_are_those_of_a_model_that_has_some():
+    model = make("aae")
+    with pytest.raises(ValueError, match=r"AdversarialAutoencoder has none"):
+        model.class_logits(model.encode(bars(2)[0], logits=True))
 
 
 def test_encode_of_many_examples_goes_in_compiled_batches():
@@ -940,7 +960,18 @@ class OwnSeed(WidthAlone):
         super().__init__(seed=7)
 
 
-@pytest.mark.parametrize("kind", [WidthAlone, OwnSeed])
+@keras.saving.register_keras_serializable("tests")
+class ShapeAndMore(WidthAlone):
+    def __init__(self, width, *rest, **kwargs):
+        assert rest == (3, "b")
+        super().__init__(width, **kwargs)
+
+
+def make_more():
+    return ShapeAndMore(9, 3, "b")
+
+
+@pytest.mark.parametrize("kind", [WidthAlone, OwnSeed, make_more])
 def test_a_constructor_may_take_other_arguments_than_it_passes_on(kind, tmp_path):
     model = kind()
     model.compile(keras.optimizers.SGD(0.1))

@@ -95,9 +95,9 @@ def three_clusters(size):
     return tfd.MixtureSameFamily(tfd.Categorical(logits=tf.zeros(3)), clusters)
 
 
-def minibatch(count=8):
+def minibatch(count=8, every_label=False):
     images, labels = bars(count)
-    labels[: count // 2] = -1
+    labels[: 0 if every_label else count // 2] = -1
     return {"x": tf.constant(images), "y": tf.constant(labels)}
 
 
@@ -114,7 +114,7 @@ def changed(network, before):
 
 def train(model, steps=1, count=8):
     """Trains on one batch again and again; returns the losses."""
-    data = tf.data.Dataset.from_tensors(minibatch(count)).repeat()
+    data = tf.data.Dataset.from_tensors(minibatch(count, model.decodes_labels)).repeat()
     return model.fit(data, steps_per_epoch=steps, verbose=0, shuffle=False).history
 
 
@@ -162,7 +162,7 @@ def test_training_is_repeatable_from_the_seed(name):
 def test_every_loss_is_logged_and_that_of_the_reconstruction_comes_down(name, rule):
     model = make(name, update_rule=rule, reconstruction_weight=30.0)
     model.compile(keras.optimizers.Adam(1e-2))
-    data = tf.data.Dataset.from_tensors(minibatch(24)).repeat()
+    data = tf.data.Dataset.from_tensors(minibatch(24, model.decodes_labels)).repeat()
     history = model.fit(data, steps_per_epoch=20, epochs=4, verbose=0, shuffle=False).history
     assert set(history) == {phase.name for phase in model.phases}
     assert np.isfinite(list(history.values())).all()
@@ -283,6 +283,10 @@ def test_the_representation_is_the_head_of_the_class_and_the_style(name):
     probabilities = code[f"{model.categorical.name}_probabilities"].numpy()
     expected = probabilities @ model.cluster_heads.numpy() + code["style"].numpy()
     np.testing.assert_allclose(code["representation"], expected, rtol=1e-5)
+    clone = keras.models.clone_model(model.averaged_decoder)
+    clone.set_weights(model.averaged_decoder.get_weights())
+    inputs = model.decoder_input(code)
+    np.testing.assert_array_equal(clone(inputs), model.averaged_decoder(inputs))
     # The decoder sees nothing else: another code with the same representation decodes the same.
     heads, style = model.cluster_heads.numpy(), np.ones((1, 3), np.float32)
     part = f"{model.categorical.name}_probabilities"
@@ -372,7 +376,10 @@ def test_the_shape_of_examples_may_be_of_numpy_integers():
     assert made.encode(bars(2)[0])["style"].shape == (2, 2)
 
 
-@pytest.mark.parametrize("prior", ["uniform", priors.get("uniform", 10)])
+HALF = tfd.Sample(tfd.LogNormal(0.0, 1.0), 10)  # Where all dimensions are positive.
+
+
+@pytest.mark.parametrize("prior", ["uniform", priors.get("uniform", 10), HALF])
 def test_a_vae_refuses_a_prior_whose_density_is_zero_somewhere(prior):
     with pytest.raises(ValueError, match=r"divergence .* is infinite. Received: prior="):
         models.get("vae")(SHAPE, prior=prior)

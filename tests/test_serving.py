@@ -196,6 +196,7 @@ def test_without_a_record_the_newest_version_is_promoted(base):
     (base / "models.config").unlink()
     newest = max(model_base.numbers(base, "digits"))
     assert model_base.promote(base, "digits") == newest
+    assert labels(base) == {"stable": newest}  # TF Serving refuses labels of versions it has not.
 
 
 def test_only_folders_named_as_exports_name_them_are_versions(base):

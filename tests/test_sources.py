@@ -219,6 +219,20 @@ def test_damaged_records_of_tfds_are_named(tmp_path):
             sources.read("pictures", str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "name", ["mnist:3.0.1", "imagenet_v2/matched-frequency", "cats_vs_dogs/a.b-300+c:3.*.*"]
+)
+def test_a_configuration_and_a_version_of_a_tfds_data_set_may_be_named(name, monkeypatch):
+    monkeypatch.setattr("tensorflow_datasets.builder", lambda name, data_dir: name)
+    assert tfds_source._builder(name, "") == name
+
+
+@pytest.mark.parametrize("name", ["../gone/x", "/gone/x", "~/gone", "./x/y", "my files/x", "x//y"])
+def test_a_path_is_no_name_of_a_tfds_data_set(name):
+    with pytest.raises(errors.UserError, match="no such folder"):
+        tfds_source._builder(name, "")
+
+
 def test_an_unprepared_data_set_without_network_says_what_would_work(tmp_path, monkeypatch):
     monkeypatch.setattr(tfds_source, "_PROBE", "http://127.0.0.1:9")
     with pytest.raises(errors.UserError) as caught:

@@ -21,8 +21,9 @@ def test_the_farthest_example_comes_first_and_then_the_farthest_from_it_too():
 
 def test_without_labelled_examples_it_begins_at_the_middle():
     candidates = np.array([[-3.0], [0], [4.2], [0.5]])
-    chosen, _ = suggestion._farthest_first(candidates, candidates[:0], 2)
-    assert chosen.tolist() == [2, 0]
+    chosen, distances = suggestion._farthest_first(candidates, candidates[:0], 4)
+    assert chosen.tolist() == [3, 2, 0, 1]
+    np.testing.assert_allclose(distances, [np.inf, 3.7, 3.5, 0.5])
 
 
 @pytest.mark.parametrize("name", ["semisup", "clustering", "dimreduce"])

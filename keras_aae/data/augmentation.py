@@ -68,7 +68,7 @@ class Jitter(_Saved):
 @keras.saving.register_keras_serializable("keras_aae")
 @dataclasses.dataclass(frozen=True)
 class Flip(_Saved):
-    """Views of images: every second one, at random, is mirrored left to right."""
+    """Views of images: each is mirrored left to right with a probability of 1/2."""
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """A view of each image [B, H, W, C]."""
@@ -182,24 +182,25 @@ def named(name: str, shape: tuple[int, ...]) -> Views | None:
             cut out. `photos`: mirror images, smaller rotation and shear, scaling, shift, of colour
             images changes of colour and a tint, and a larger square. `auto`: `photos` for colour
             images, `digits` for grey ones.
-        shape: (height, width, channels), or (features,), whose views are `Jitter`.
+        shape: (height, width, channels), of colour with 3 channels; or (features,), whose views are
+            `Jitter` unless they are `none`.
 
     Raises:
         ValueError: there are none of that name.
     """
-    if name == "none":
-        return None
     if len(shape) == 1:
-        return Jitter()
-    color, tint = ((ColorJitter(),), (Tint(),)) if shape[-1] == 3 else ((), ())
-    if name == "auto":
-        name = "digits" if shape[-1] == 1 else "photos"
-    if name == "digits":
-        return Chain((Affine(), *color, Cutout(0.3))) if color else Affine()
-    if name == "photos":
+        digits: Views = Jitter()
+        photos: Views = digits
+    else:
+        color, tint = ((ColorJitter(),), (Tint(),)) if shape[-1] == 3 else ((), ())
+        digits = Chain((Affine(), *color, Cutout(0.3))) if color else Affine()
         small = Affine(rotation=0.1, shear=0.1, scale=0.2, shift=0.1)
-        return Chain((Flip(), small, *color, *tint, Cutout()))
-    raise ValueError(f"Expected views to be auto, digits, photos or none. Received: {name}")
+        photos = Chain((Flip(), small, *color, *tint, Cutout()))
+    auto = digits if shape[-1] == 1 else photos
+    views = {"auto": auto, "digits": digits, "photos": photos, "none": None}
+    if name not in views:
+        raise ValueError(f"Expected views to be auto, digits, photos or none. Received: {name}")
+    return views[name]
 
 
 def shift(images: tf.Tensor, seed: tf.Tensor, limit: int) -> tf.Tensor:

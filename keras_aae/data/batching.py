@@ -30,7 +30,7 @@ class Minibatches:
 
     Args:
         dataset: What to draw from.
-        seed: Draws the orders and the shifts.
+        seed: Draws the orders and the shifts; 0 or more.
         batch_size: Examples drawn from the whole training set, the labelled ones included, over all
             replicas; their y is -1.
         labelled_batch_size: Examples drawn from the labelled subset, over all replicas. With 0, the
@@ -61,7 +61,8 @@ class Minibatches:
         start: int = 0,
     ):
         whole = {"batch_size": batch_size, "labelled_batch_size": labelled_batch_size}
-        for name, value in (whole | {"augment_shift": augment_shift, "start": start}).items():
+        whole |= {"augment_shift": augment_shift, "start": start, "seed": seed}
+        for name, value in whole.items():
             if not isinstance(value, (int, np.integer)) or value < 0:
                 raise ValueError(f"Expected {name}, a whole number from 0 on. Received: {value}")
         if not isinstance(dataset, splits.Dataset):

@@ -130,7 +130,8 @@ def read(
         wanted: How they are to be read.
 
     Raises:
-        UserError: they differ in size and none is given, or one can't be read.
+        UserError: no size is given and fewer than half have the most common one, or one can't be
+            read.
     """
     shape = _common_shape(where, described, wanted.image_size)
     found: list[rows.Examples] = [_rows(images, shape) for images in splits]

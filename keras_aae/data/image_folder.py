@@ -27,9 +27,9 @@ def read(path: pathlib.Path, wanted: encoded_images.Wanted) -> raw_data.Raw:
         wanted: How its images are to be read.
 
     Raises:
-        UserError: there is no such folder, a class has no images, they differ in size and none is
-            given, or an image can't be read. Of images that stay on the disk only the heads are
-            read here, unless unreadable ones are skipped.
+        UserError: there is no such folder, a class has no images, no size is given and fewer than
+            half of them have the most common one, or an image can't be read. Of images that stay on
+            the disk only the heads are read here, unless unreadable ones are skipped.
     """
     if not os.path.isdir(path / "train"):
         raise errors.UserError(

@@ -19,4 +19,4 @@ def scaled(images: np.ndarray) -> np.ndarray:
 
 def flat(images: np.ndarray) -> np.ndarray:
     """Images [N, H, W, C], uint8 or in [0, 1], as float32 [N, H * W * C] in [0, 1]."""
-    return scaled(images.reshape(len(images), -1))
+    return scaled(images.reshape(len(images), -1)).astype(np.float32, copy=False)

@@ -45,7 +45,14 @@ def check(where: str | os.PathLike, needed: int, max_memory: float | None) -> No
 
 
 def allowed(max_memory: float | None) -> float:
-    """How many bytes a data set may take; `max_memory` and errors as for `check`."""
+    """How many bytes a data set may take.
+
+    Args:
+        max_memory: In GB; None for half of what this machine grants.
+
+    Raises:
+        UserError: `max_memory` is not above 0.
+    """
     if max_memory is not None and not max_memory > 0:
         raise errors.UserError(f"--max_memory={max_memory}: expected more than 0")
     return granted() / 2 if max_memory is None else max_memory * _GB

@@ -86,9 +86,9 @@ class Dataset(NamedTuple):
         return self.train.x.shape[1:]
 
     def sample(self) -> "Dataset":
-        """Some examples of each split, from all over it, as arrays: at most 10,000.
+        """Evenly spaced examples of each split, as arrays; without `origins`.
 
-        They take at most 16 MB, or are one.
+        Of each split at most 10,000, and at most 16 MB, or one where that is larger.
         """
         size = max(1, np.asarray(self.train.x[:1]).nbytes)
         count = max(1, min(_KEPT, _KEPT_BYTES // size))
@@ -106,7 +106,7 @@ class Dataset(NamedTuple):
         return files.digest(repr((described, digests, self.classes)).encode())
 
     def to_bytes(self) -> bytes:
-        """The content of an .npz file that `read` reads."""
+        """The content of an .npz file that `read` reads; without `origins`."""
         arrays = {
             f"{name}_{axis}": values
             for name, split in zip(_SPLITS, self[:3], strict=True)
@@ -182,9 +182,10 @@ def load(
         on_bad_image: See there.
 
     Raises:
-        ValueError: `on_bad_image` or `image_size` is none of those.
+        ValueError: `on_bad_image` is neither `fail` nor `skip`, or `image_size` is below 1.
         UserError: the data is missing or damaged, takes more memory than it may, or has too few
-            labels or examples.
+            labels or examples; `labels`, `validation` or `seed` is out of its range; or one of the
+            others is given for data that doesn't use it.
     """
     raw = sources.read(os.fspath(name), os.fspath(data_dir), max_memory, image_size, on_bad_image)
     return split(raw, labels=labels, validation=validation, seed=seed)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import io
 import itertools
 import os
+import re
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
@@ -27,6 +28,8 @@ from keras_aae.data import rows
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
+# A data set, perhaps with its configuration and version; else, with a slash, it is a path.
+_NAME = re.compile(r"\w+(/[\w.+-]+)*(:[\d.*]+)?")
 _PROBE = "https://storage.googleapis.com"  # Where TFDS downloads from; any answer means a network.
 
 # Bytes of a TFRecord file before each record, its length and a checksum of that, and behind it, one
@@ -45,7 +48,7 @@ def read(name: str, data_dir: str, wanted: encoded_images.Wanted) -> raw_data.Ra
 
     Raises:
         UserError: it can't be had, has other features, is damaged, takes more memory than it may,
-            or its images differ in size and none is given.
+            or no size is given and fewer than half of its images have the most common one.
     """
     builder = _builder(name, data_dir)
     if not builder.is_prepared():
@@ -94,7 +97,7 @@ def check(name: str, data_dir: str = "") -> None:
 
 
 def _builder(name: str, data_dir: str) -> "tfds.core.DatasetBuilder":
-    if "/" in name and not name.replace("/", "").replace("_", "").isalnum():
+    if "/" in name and not _NAME.fullmatch(name):
         raise errors.UserError(f"--dataset={name}: no such folder")
     import tensorflow_datasets as tfds
 

@@ -105,7 +105,9 @@ def _new_version(
 
 @contextlib.contextmanager
 def temporary(model: autoencoder.Autoencoder) -> Iterator[pathlib.Path]:
-    """The path of a SavedModel in a temporary folder, which goes at the end.
+    """The path of a SavedModel for converters, in a temporary folder that is removed at the end.
+
+    Unlike an export it has no signature for image files, and takes no empty batches.
 
     Raises:
         UserError: it can't be written, or TensorFlow can't read its path.

@@ -100,7 +100,7 @@ def promote(base: pathlib.Path, name: str, version: int = 0) -> int:
     """
     with _changing(base, name) as labels:
         there = numbers(base, name)
-        version = version or labels["canary"] or max(there, default=0)
+        version = version or labels.get("canary", 0) or max(there, default=0)
         if version not in there:
             raise errors.UserError(
                 f"--name={name} --version={version}: expected one of the versions {there} in {base}"

@@ -16,10 +16,9 @@ _TINY = 1e-30
 def temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """The temperature under which labels have the highest likelihood, in [0.01, 1000].
 
-    Each label has a probability of (N + 1) / (N + 2), and the rest is shared out evenly (Platt,
-    1999: "Probabilistic outputs for support vector machines"): where N examples show no mistake,
-    the next may. With certain labels a model that is right on a few examples would be told that it
-    is always right.
+    Targets are smoothed, after Platt (1999, "Probabilistic outputs for support vector machines"):
+    (N + 1) / (N + 2) on the label, and 1 / (N + 2) spread evenly over all classes, the label's too.
+    Without that, a model that is right on a few examples would be scaled to full certainty.
 
     Args:
         probabilities: float [N, classes], the softmax of the logits; N is 1 or more.

@@ -51,10 +51,10 @@ class Evaluator:
             split: One example or more; models whose decoder receives the class use their labels.
 
         Returns:
-            What `encode` gives [N, size]; `class_probabilities` or `cluster_probabilities` of a
-            model that predicts them; `style_sample` [N, size], drawn from q(z|x);
-            and `squared_error` [N] of the reconstruction, the mean over the normalised pixels or
-            features of each example.
+            What `encode` gives with `logits=True`, float32 [N, size]; of a model that predicts them
+            `class` or `cluster`, int32 [N], and their calibrated probabilities, float32 [N, K];
+            `style_sample`, float32 [N, size], drawn from q(z|x); and `squared_error`, float32 [N],
+            of the reconstruction, the mean over the normalised pixels or features of each example.
 
         Raises:
             ValueError: there are none, or they have another dtype, like images as floats; or the
@@ -94,7 +94,7 @@ class Evaluator:
             For a model that predicts classes `error_rate`, the share in [0, 1] of the labelled
             examples that it gets wrong. For a model that predicts clusters `error_rate`, where each
             cluster stands for the class that most of its examples in `naming` have, unless none of
-            those has a label; and what `clustering_scores` gives.
+            those has a label; and what `clustering_scores` gives, of the labelled examples.
         """
         predictions = self.predict(split)
         known = split.y != data.UNLABELLED
@@ -120,7 +120,10 @@ class Evaluator:
         return self._names(self.predict(split), split)
 
     def cluster_titles(self, dataset: data.Dataset) -> list[str]:
-        """Each cluster's number, and the class of the validation examples that it stands for."""
+        """`<number>: <class>` for each cluster, by `cluster_names` of the validation examples.
+
+        `<number>` alone where no labelled example names it.
+        """
         names = [
             f": {dataset.classes[index]}" if index >= 0 else ""
             for index in self.cluster_names(dataset.validation)
@@ -144,8 +147,8 @@ class Evaluator:
         """Sets the model's temperature to the one that fits labelled examples best.
 
         Args:
-            split: Examples that it was not trained on; without labels the temperature is 1. So it
-                is for clusters, whose names are not the model's.
+            split: Examples that it was not trained on. Without labels, and of a model that doesn't
+                predict classes, the temperature is 1.
         """
         self.model.temperature.assign(1.0)
         known = split.take(split.y != data.UNLABELLED)

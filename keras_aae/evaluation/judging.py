@@ -24,8 +24,8 @@ _LEAST_COMPARED = 4  # Real examples, without which there is no kernel distance.
 def check(model: autoencoder.Autoencoder, judge: autoencoder.Autoencoder) -> None:
     """Raises a ValueError where a model can't judge another.
 
-    The judge's encoder has to give classes, of such examples, and those of the model, where that
-    has any: clusters of examples without labels have no names.
+    The judge's encoder has to predict classes, of examples of the model's shape; the same classes,
+    where the model predicts some or knows their names.
     """
     if judge.prediction != "class" or not judge.categorical:
         raise ValueError("expected a judge whose encoder gives classes")
@@ -90,8 +90,8 @@ def class_consistency(
         count: How many examples.
 
     Returns:
-        `share`, of all generated examples that in [0, 1], and `by_value`, that of each class or
-        cluster.
+        `share`, the fraction of generated examples, in [0, 1], that the judge assigns to the class
+        that was asked for; and `by_value`, a list of that fraction for each class or cluster.
 
     Raises:
         ValueError: no cluster stands for a class.

@@ -47,7 +47,7 @@ def estimate(
     Args:
         model: The model to draw samples from.
         validation: Images; evenly spaced ones, 1,000 at the most, choose the bandwidth.
-        test: Images; evenly spaced ones, 10,000 at the most, are estimated.
+        test: Two images or more; evenly spaced ones, 10,000 at the most, are estimated.
         samples: How many samples to draw; they are made in chunks and not kept.
         directory: Of the model's run.
 

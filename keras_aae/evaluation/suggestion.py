@@ -25,7 +25,8 @@ class Suggestions(NamedTuple):
             for.
         confidence: The probability of that, float [K].
         distance: From the nearest example that is labelled or stands before it, float [K]: between
-            features of the encoder, each divided by its standard deviation.
+            features of the encoder, each divided by its standard deviation. Infinite where there is
+            none.
     """
 
     places: np.ndarray
@@ -87,19 +88,21 @@ def _farthest_first(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The indices of the candidates that greedy k-centres takes, and the distance of each then.
 
-    Without centres the first is the candidate nearest to the mean.
+    Without centres the first is the candidate nearest to the mean, and its distance infinite.
     """
-    if not len(centres):
-        centres = candidates.mean(axis=0, keepdims=True)
-        start = metrics.pairwise_distances_argmin_min(centres, candidates)[0]
-        centres = candidates[start]
-    _, distances = metrics.pairwise_distances_argmin_min(candidates, centres)
-    chosen, reached = [], []
-    for _ in range(count):
+    if len(centres):
+        _, distances = metrics.pairwise_distances_argmin_min(candidates, centres)
         index = int(distances.argmax())
+    else:
+        distances = np.full(len(candidates), np.inf)
+        middle = candidates.mean(axis=0, keepdims=True)
+        index = int(metrics.pairwise_distances_argmin(middle, candidates)[0])
+    chosen, reached = [], []
+    while len(chosen) < count:
         chosen.append(index)
         reached.append(distances[index])
         to_new = np.linalg.norm(candidates - candidates[index], axis=1)
         distances = np.minimum(distances, to_new)
         distances[index] = -1  # Not again, though others may be at no distance, too.
+        index = int(distances.argmax())
     return np.array(chosen, int), np.array(reached)

@@ -74,7 +74,8 @@ def load(path: str | os.PathLike) -> Any:
         path: The file.
 
     Raises:
-        ValueError: there is no such file, it is damaged, or holds a model of another kind.
+        ValueError: there is no such file, or it holds a model of another kind. A damaged one raises
+            what zipfile, h5py or Keras do.
     """
     import keras
 

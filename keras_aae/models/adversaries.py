@@ -178,8 +178,8 @@ class SlicedWasserstein(phases.EncoderPhase):
     """The sliced Wasserstein distance of codes to samples of the prior (arXiv 1804.01947).
 
     The mean over random directions of the squared distance of their projections, for the global
-    batch. It steadies the adversary's game, which by itself goes round the prior: the mean of a
-    dimension was off by up to half a standard deviation. Not from the paper.
+    batch. It damps the oscillation of adversarial training, in which the mean of a dimension was
+    off by up to half a standard deviation. Not from the paper.
 
     Args:
         latent: The latent variable.

@@ -27,6 +27,7 @@ from keras_aae.models import saving
 from keras_aae.models import seeds as seeds_lib
 from keras_aae.models import trainer
 
+_SEEDS = 2**31  # How many there are.
 _NAME_COUNTS = "object_name_uids"  # Where Keras keeps how many objects have a name.
 
 
@@ -42,23 +43,24 @@ class Autoencoder(trainer.Trainer):
         latents: The latent variables, in the order of the decoder's input; one is the style.
         phases: The phases of a step, in the paper's order.
         extra_phases: More of them, a user's own.
-        representation: Makes the layer between the parts of a code side by side, [B, sum of sizes],
-            and the decoder; called once for each copy. Default: none.
-        views: Random changes of an example that keep its class, called with normalised examples,
-            float32 [B, ...], and an integer seed [2]. With it a step trains on [2 B, ...]: the
-            examples as they are, and a view of each, which `phases.Phase.whole_batch` says who
-            sees. Default: on the examples alone.
+        representation: Makes a layer that maps the parts of a code side by side, [B, sum of sizes],
+            to the decoder's input; called once for each copy of the decoder. Default: there is no
+            such layer.
+        views: A function that changes examples at random and keeps their class: it takes normalised
+            examples, float32 [B, ...], and a seed, int32 [2], and gives as many. Each step then has
+            2 B rows, the examples and a view of each; only phases with `whole_batch` see the views.
+            Default: the examples alone.
         network: The name of a family of networks, or a `networks.Family`.
         observation: How raw data is normalised, and its reconstruction loss. Default: by shape,
             `observation.Pixels`, or `observation.Features` that does not standardise; for features
             pass `observation.of(x_train)`, which does.
         update_rule: `joint` or `sequential`; see `updates`.
-        input_noise: Standard deviation of the noise on the encoder's input in training. 2-D codes
-            that match their prior with it shrink in evaluation, where there is none.
+        input_noise: Standard deviation of Gaussian noise on the encoder's input, in training only.
+            2-D codes that match their prior with the noise have a smaller spread without it.
         average: Decay of the moving average of the weights; 0 for the weights themselves.
         class_names: The name of each class of the data, for those who read the answers.
-        seed: Draws the initial weights and all noise. Default: drawn from Python's generator, which
-            `keras.utils.set_random_seed` seeds.
+        seed: From 0 to 2**31 - 1; draws the initial weights and all noise. Default: drawn from
+            Python's generator, which `keras.utils.set_random_seed` seeds.
         **kwargs: As `keras.Model`: `name`, and `dtype`, a policy whose variables are float32.
 
     Raises:
@@ -113,7 +115,9 @@ class Autoencoder(trainer.Trainer):
         self.input_noise = input_noise
         self.class_names = _checked_names(class_names, self.num_classes)
         self.family = networks.get(network, self.example_shape)
-        self.seed = random.randrange(2**31) if seed is None else seed
+        self.seed = random.randrange(_SEEDS) if seed is None else seed
+        if self.seed >= _SEEDS:
+            raise ValueError(f"Expected a seed below 2**31. Received: seed={self.seed}")
         self.discriminators: dict[str, keras.Model] = {}
         with _layers_of(self.dtype_policy):
             self._build_networks(representation, average)
@@ -313,7 +317,10 @@ class Autoencoder(trainer.Trainer):
         *,
         logits: bool = False,
     ) -> latents_lib.Code:
-        """The code of raw examples; of many of them in batches, compiled.
+        """The code of raw examples.
+
+        Called eagerly and without `seeds` it runs compiled, in batches, and takes 0 rows, too. With
+        `seeds`, or inside a `tf.function`, all rows go through the encoder at once.
 
         Args:
             x: uint8 images [B, H, W, C], float ones in [0, 1], or float features [B, D].
@@ -377,9 +384,14 @@ class Autoencoder(trainer.Trainer):
         return self.observation.mean(tf.cast(output, tf.float32))
 
     def class_logits(self, code: latents_lib.Code) -> tf.Tensor:
-        """The logits of classes, or of clusters, [B, classes], for a code with its encoder's."""
-        assert self.categorical and self.categorical.encoded
-        return code[self.categorical.logits]
+        """The logits of classes or clusters, float32 [B, K], of a code: `encode(x, logits=True)`.
+
+        Raises:
+            ValueError: the encoder gives neither classes nor clusters.
+        """
+        if not self._logits:
+            raise ValueError(f"Expected an encoder of classes. {type(self).__name__} has none")
+        return code[self._logits[0]]
 
     def classify(self, x: tf.Tensor | np.ndarray) -> dict[str, tf.Tensor]:
         """The class of raw examples, or their cluster, for models that predict it.

@@ -1,7 +1,7 @@
 """The names and default values that flags, settings and constructors share; imports no TensorFlow.
 
 A constructor's argument and the setting of the same name in `config.Config` have one default: the
-one that stands here.
+one that stands here. Where a variant's is another, `models.VARIANTS` names it.
 """
 
 PRIORS = ("gaussian", "gaussian_mixture", "swiss_roll", "uniform")

@@ -34,14 +34,15 @@ class Representation(keras.layers.Layer):
         count: K, the number of heads.
         size: n, the dimensions of the representation.
         spread: Standard deviation of the heads at the start.
+        name: As for `keras.layers.Layer`.
         **kwargs: As `keras.layers.Layer`.
 
     Attributes:
         heads: W_C, [K, n].
     """
 
-    def __init__(self, count: int, size: int, spread: float, **kwargs: Any):
-        super().__init__(name=_NAME, **kwargs)
+    def __init__(self, count: int, size: int, spread: float, name: str = _NAME, **kwargs: Any):
+        super().__init__(name=name, **kwargs)
         self.count = count
         self.heads = self.add_weight(
             (count, size), keras.initializers.RandomNormal(stddev=spread), name="heads"

@@ -118,9 +118,9 @@ class LabelInformedAAE(autoencoder.Autoencoder):
         return self._num_classes
 
     def class_logits(self, code: latents.Code) -> tf.Tensor:
-        """Of the component of each class log p(k) + log p(z|k), [B, classes].
+        """Logits, log p(z|k) + log p(k) of the component k of each class, float32 [B, classes].
 
-        log p(k) is 0 for the largest.
+        Up to a constant, by which the largest log p(k) is 0.
         """
         mixture = self.priors["style"]
         density = mixture.components_distribution.log_prob(code["style"][:, None])

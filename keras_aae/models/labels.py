@@ -33,8 +33,8 @@ def of_batch(y: tf.Tensor, classes: int) -> tf.Tensor:
         classes: How many there are; 0 for any number.
 
     Raises:
-        ValueError: they are none (inside a compiled function it is
-            tf.errors.InvalidArgumentError).
+        ValueError: a value is no such label (inside a compiled function it is
+            tf.errors.InvalidArgumentError), or a one-hot has another width.
     """
     if y.shape.rank == 2 and y.shape[1] != 1:
         return _from_one_hot(y, classes)
@@ -58,7 +58,7 @@ def _from_one_hot(y: tf.Tensor, classes: int) -> tf.Tensor:
 
 
 def in_range(values: tf.Tensor | np.ndarray, size: int, name: str) -> tf.Tensor:
-    """Classes or clusters that are chosen, integer [B], each there is.
+    """Chosen classes or clusters as a tensor, checked to be integers from 0 to size - 1.
 
     Args:
         values: Integer [B].

@@ -220,6 +220,9 @@ class LearnedCategorical(Categorical):
     average over steps, of the global batch; no share falls much below a tenth of an equal one, so
     that none is lost for good. Labels have to hold it: of 16 clusters without any, 4 took all of
     MNIST. Not from the paper.
+
+    Attributes:
+        variables: What the model keeps of it: each share less an equal one, [size].
     """
 
     def build(self, model: Model) -> None:

@@ -1,4 +1,4 @@
-"""The losses: pure functions that return one value an example, shape [B], or a scalar."""
+"""Losses and their terms: pure functions, most of which give a value for each example, [B]."""
 
 import numpy as np
 import tensorflow as tf
@@ -35,7 +35,7 @@ def adversarial(logits: tf.Tensor, *, real: bool) -> tf.Tensor:
 
 
 def classification(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """-log q(y = label | x) in nats over the labelled share; 0 where unlabelled.
+    """-log q(y = label | x) in nats, divided by the labelled share of the batch; else 0.
 
     The mean of the result over the batch is the mean cross-entropy of the labelled examples.
 
@@ -68,6 +68,8 @@ def pointwise_mutual_information(joint: tf.Tensor) -> tf.Tensor:
 
 def sliced_wasserstein(codes: tf.Tensor, samples: tf.Tensor, directions: tf.Tensor) -> tf.Tensor:
     """The squared 2-Wasserstein distance of two sets along each of some directions, the mean.
+
+    What is reported, `evaluation.prior_match`, goes by the 1-Wasserstein distance.
 
     Args:
         codes: [B, size].

@@ -129,14 +129,14 @@ def get(network: str | Family, input_shape: tuple[int, ...]) -> Family:
         )
     if isinstance(network, Conv) and not images:
         raise ValueError(
-            "Expected inputs [height, width, channels] for network='conv', else use 'mlp'. "
-            f"Received: input_shape={input_shape}"
+            "Expected inputs [height, width, channels] for network='conv' and those like it, else "
+            f"use 'mlp'. Received: network={network}, input_shape={input_shape}"
         )
     return network
 
 
 def copy_weights(network: keras.layers.Layer, copy: keras.layers.Layer) -> None:
-    """Gives a network like another the weights of that, and what its layers make of them."""
+    """Copies a network's weights, and what its layers compute from them, to one like it."""
     copy.set_weights(network.get_weights())
     for layer in copy._flatten_layers():
         if hasattr(layer, "finalize_state"):  # Of a Normalization, which computes with the result.
@@ -144,7 +144,7 @@ def copy_weights(network: keras.layers.Layer, copy: keras.layers.Layer) -> None:
 
 
 def built(network: keras.Model, *shapes: tuple[int, ...]) -> keras.Model:
-    """A network that has its weights: one that makes them when it is first called is called once.
+    """The network, called once on zeros where it has no weights yet.
 
     Args:
         network: The network.
@@ -208,8 +208,8 @@ class MLP(Family):
 class Conv(Family):
     """4x4 convolutions of stride 2 with batch normalisation, and the mirror image as decoder.
 
-    There are as many stages as the image can be halved in, while its sides are 8 or more, and from
-    4x4 to 2x2.
+    A stage halves the image while both sides are 8 or more, and from 4x4 to 2x2: two stages for
+    28x28 pixels, four for 32x32.
 
     Attributes:
         channels: Of each stage, for as many as there may be.
@@ -368,11 +368,12 @@ class Backbone(Family):
 
     Args:
         layer: Takes [B, height, width, channels] or [B, features] and gives [B, F], or
-            [B, h, w, F], which is averaged over h and w. Layers with `get_config` alone can be
+            [B, h, w, F], which is averaged over h and w. It has to have a `get_config`, to be
             copied.
         scale: Examples in [0, 1] are multiplied by it on their way to the layer.
         offset: This is added then.
-        others: The family of the decoder and the discriminators, or its name.
+        others: The family of the decoder and the discriminators, or its name. `auto`: `conv`, or
+            `mlp` for the decoder of features.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ class Observation(abc.ABC):
         """
 
     def check(self, x: np.ndarray) -> None:
-        """Raises a ValueError where `normalize` would; one's own may do without its copy."""
+        """Raises a ValueError where `normalize` would. Override it to do without a copy."""
         self.normalize(x)
 
     @abc.abstractmethod

@@ -52,7 +52,7 @@ def get(optimizer: str | keras.optimizers.Optimizer) -> keras.optimizers.Optimiz
     """The optimizer; `adam` is Adam with a learning rate of 0.001 and beta_1 0.5.
 
     Raises:
-        ValueError: it is none, or keeps an average of the weights.
+        ValueError: it is None or unknown, or keeps an average of the weights (`use_ema`).
     """
     if optimizer == "adam":
         return Adam(defaults.LEARNING_RATE, beta_1=defaults.MOMENTUM)

@@ -27,11 +27,12 @@ _JOINT_RATE = 0.1  # Of the moving average of the joint distribution of two view
 
 
 class Batch(NamedTuple):
-    """One replica's minibatch: examples as they are, then rows that stand for less than the data.
+    """One replica's minibatch.
 
-    Those are examples drawn for their labels, which come again and again where there are few, and
-    random views of all rows before them. What models the data has to be trained on the first
-    `count` rows alone: the reconstruction, and adversaries, which compare codes with the prior.
+    The first `count` rows are a plain sample of the training data. Those after them are not: they
+    are examples that were drawn because they have labels, and random views of all rows before. A
+    loss that models the distribution of the data (reconstruction, adversaries) has to use the first
+    `count` rows alone.
 
     Attributes:
         x: Normalised examples, float32 [B, ...].
@@ -125,7 +126,12 @@ class Phase(abc.ABC):
 
     @abc.abstractmethod
     def networks(self, model: Model) -> tuple[keras.Model, ...]:
-        """The networks that it trains."""
+        """The networks that it trains.
+
+        In a joint update all phases that train the encoder or the decoder are one optimizer step,
+        and their sum trains the networks of all of them: `tf.stop_gradient` keeps a loss from one.
+        The other phases are the step of the discriminators and of their optimizer.
+        """
 
     @abc.abstractmethod
     def loss(self, model: Model, batch: Batch, code: latents_lib.Code) -> tf.Tensor:

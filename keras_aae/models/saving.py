@@ -19,21 +19,19 @@ _SEED, _NAMES = "drawn seed", "names of classes"
 def arguments(cls: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call of a constructor, by name."""
     signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+    bound = signature.bind(None, *args, **kwargs)
+    kinds = {name: signature.parameters[name].kind for name in bound.arguments}
+    if inspect.Parameter.VAR_POSITIONAL in kinds.values():  # What comes before them has no name.
+        return {_POSITIONAL: list(bound.args[1:]), **bound.kwargs}
     found: dict[str, Any] = {}
-    for name, value in signature.bind(None, *args, **kwargs).arguments.items():
-        kind = signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_KEYWORD:
-            found |= value
-        elif kind is inspect.Parameter.VAR_POSITIONAL:
-            found[_POSITIONAL] = list(value)
-        else:
-            found[name] = value
+    for name, value in bound.arguments.items():
+        found |= value if kinds[name] is inspect.Parameter.VAR_KEYWORD else {name: value}
     del found["self"]
     return found
 
 
 def config(model: keras.Model, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What `made` makes a model like this one of.
+    """The serialised arguments that `made` builds the model again from.
 
     Args:
         model: The model.
@@ -88,7 +86,10 @@ def trainable(layer: keras.layers.Layer) -> dict[str, bool]:
 
 
 def set_trainable(layer: keras.layers.Layer, flags: Mapping[str, bool]) -> None:
-    """Sets what `trainable` gave of a layer like this one; what only one of them has is left."""
+    """Sets the flags that `trainable` gave of a layer like this one.
+
+    Flags without a layer here are ignored, and layers without a flag keep theirs.
+    """
     whole = trainable(layer) | dict(flags)
     for place, each in _places(layer):  # A layer's flag sets those of all in it, which come after.
         each.trainable = whole[place]

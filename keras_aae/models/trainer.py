@@ -145,7 +145,8 @@ class Trainer(keras.Model):
                 `weighted_metrics`, since losses and error rate are measured.
 
         Raises:
-            ValueError: an argument is not taken, or can't be honoured.
+            ValueError: an argument can't be honoured, or has a value that isn't allowed.
+            TypeError: there is no such argument.
         """
         _check_refused(refused)
         if not isinstance(steps_per_execution, int) or steps_per_execution < 1:
@@ -311,13 +312,16 @@ class Trainer(keras.Model):
                 f"Expected examples of shape {self.example_shape}. Received: {tuple(x.shape[1:])}"
             )
         if y is None:
-            if training and self.labels != "none":
+            if self.decodes_labels or (training and self.labels != "none"):
                 raise ValueError(
                     f"Expected labels (-1 where unknown): {type(self).__name__} learns from them. "
                     "Received: examples alone"
                 )
             return x, tf.fill([tf.shape(x)[0]], splits.UNLABELLED)
-        return x, labels_lib.of_batch(y, self.num_classes)
+        labels = labels_lib.of_batch(y, self.num_classes)
+        if self.decodes_labels:
+            labels = labels_lib.in_range(labels, self.num_classes, "label")
+        return x, labels
 
     # Steps
 
@@ -334,7 +338,8 @@ class Trainer(keras.Model):
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """The losses of held-out examples and the error rate, for codes drawn from q(z|x).
 
-        Encoder and decoder have the averaged weights; discriminators have no average.
+        Encoder and decoder have the averaged weights; discriminators have no average. Every batch
+        uses the same random draws, so that results repeat; they depend on the batch size.
         """
         seeds = seeds_lib.Seeds(self.seed, tf.constant(0)).within("evaluation")
         batch = self._batch(data, seeds, training=False)

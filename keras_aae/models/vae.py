@@ -36,7 +36,7 @@ class VariationalAutoencoder(autoencoder.Autoencoder):
         **kwargs: As `autoencoder.Autoencoder`.
 
     Raises:
-        ValueError: the density of the prior is 0 somewhere.
+        ValueError: the density of the prior is 0 far from the origin, as that of `uniform` is.
     """
 
     def __init__(
@@ -49,7 +49,8 @@ class VariationalAutoencoder(autoencoder.Autoencoder):
         **kwargs: Any,
     ):
         z = latents.Style(style_size, prior, "gaussian")
-        if not np.isfinite(z.prior.log_prob(tf.fill([style_size], _FAR))):
+        far = tf.constant([[_FAR] * style_size, [-_FAR] * style_size])
+        if not np.isfinite(z.prior.log_prob(far)).all():
             raise ValueError(
                 "Expected a prior whose density is positive everywhere, or the divergence from a "
                 f"Gaussian posterior is infinite. Received: prior={prior!r}"

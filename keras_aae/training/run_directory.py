@@ -53,7 +53,7 @@ class RunDirectory:
 
     Attributes:
         path: Where it is.
-        given: The same with its flag, which errors name.
+        given: `<flag>=<path>`, as error messages name it.
         checkpoints: Where its checkpoints are.
         events: Where its TensorBoard events are.
         figures: Where its pictures are.
@@ -361,7 +361,12 @@ class RunDirectory:
         files.write_record(self.path / SUMMARY, summary)
 
     def write_rollbacks(self, rollbacks: list[dict]) -> None:
-        """Keeps when training went back, [{"step": int, "reason": str}]; raises as `write`."""
+        """Keeps when training went back; raises as `write`.
+
+        Args:
+            rollbacks: Of each time the `step` at which training failed, the `reason`, a line, and
+                the `checkpoint` that was the last one then, by its step.
+        """
         files.write_record(self._rollbacks, {"rollbacks": rollbacks})
 
     def read_rollbacks(self) -> list[dict]:
