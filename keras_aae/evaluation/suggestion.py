@@ -97,7 +97,8 @@ def _farthest_first(
         distances = np.full(len(candidates), np.inf)
         middle = candidates.mean(axis=0, keepdims=True)
         index = int(metrics.pairwise_distances_argmin(middle, candidates)[0])
-    chosen, reached = [], []
+    chosen: list[int] = []
+    reached: list[float] = []
     while len(chosen) < count:
         chosen.append(index)
         reached.append(distances[index])
