@@ -39,7 +39,8 @@ def train(strategy, name, steps=3, **settings):
                     [tf.shape(batch.x)[0], size]
                 )
         model.compile(keras.optimizers.SGD(0.1))
-    batches = data.minibatches(dataset(), batch_size=12, labelled_batch_size=6)
+    size = 0 if model.decodes_labels else 12
+    batches = data.minibatches(dataset(), batch_size=size, labelled_batch_size=6)
     model.fit(batches, steps_per_epoch=steps, verbose=0)
     return model
 
