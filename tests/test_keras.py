@@ -799,7 +799,7 @@ def test_a_decoder_that_receives_the_class_gets_the_class_of_each_example():
     model, (x, y) = compiled("supervised"), bars(12)
     y[3] = -1
     for use in (model.fit, model.evaluate):
-        with pytest.raises(ValueError, match="SupervisedAAE learns from them"):
+        with pytest.raises(ValueError, match="Expected labels: SupervisedAAE learns from them"):
             use(x, verbose=0)
         with pytest.raises(tf.errors.InvalidArgumentError, match="Expected each label from 0 to 2"):
             use(x, y, batch_size=12, verbose=0)
@@ -961,14 +961,14 @@ class OwnSeed(WidthAlone):
 
 
 @keras.saving.register_keras_serializable("tests")
-class ShapeAndMore(WidthAlone):
+class WidthAndMore(WidthAlone):
     def __init__(self, width, *rest, **kwargs):
         assert rest == (3, "b")
         super().__init__(width, **kwargs)
 
 
 def make_more():
-    return ShapeAndMore(9, 3, "b")
+    return WidthAndMore(9, 3, "b")
 
 
 @pytest.mark.parametrize("kind", [WidthAlone, OwnSeed, make_more])

@@ -192,7 +192,8 @@ def named(name: str, shape: tuple[int, ...]) -> Views | None:
         digits: Views = Jitter()
         photos: Views = digits
     else:
-        color, tint = ((ColorJitter(),), (Tint(),)) if shape[-1] == 3 else ((), ())
+        color = (ColorJitter(),) if shape[-1] == 3 else ()
+        tint = (Tint(),) if color else ()
         digits = Chain((Affine(), *color, Cutout(0.3))) if color else Affine()
         small = Affine(rotation=0.1, shear=0.1, scale=0.2, shift=0.1)
         photos = Chain((Flip(), small, *color, *tint, Cutout()))

@@ -281,10 +281,13 @@ class ResNet(Conv):
 @register("wide_resnet")
 @dataclasses.dataclass(frozen=True)
 class WideResNet(ResNet):
-    """`ResNet` that sees the whole image first, as wide ones do (Zagoruyko, arXiv 1605.07146).
+    """`ResNet` that begins with a 3x3 convolution at the image's full size.
+
+    As wide residual networks do (Zagoruyko and Komodakis, arXiv 1605.07146), whose width and depth
+    are `channels` and `blocks` here.
 
     Attributes:
-        stem: Channels of a 3x3 convolution before the first stage, which keeps the image's size.
+        stem: Channels of that convolution.
     """
 
     stem: int = 32

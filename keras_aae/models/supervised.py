@@ -16,6 +16,8 @@ from keras_aae.models import phases
 class SupervisedAAE(autoencoder.Autoencoder):
     """The decoder receives the class y, one-hot, so that the code z is left with the style alone.
 
+    `fit`, `evaluate` and `predict` want the label of each example.
+
         reconstruction      min over encoder, decoder   -E log p(x|y, z)
         discrimination      min over D                  -E_p(z) log D(z, y)
                                                         -E_q(z|y) log(1 - D(z, y))

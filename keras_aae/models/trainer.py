@@ -313,13 +313,14 @@ class Trainer(keras.Model):
             )
         if y is None:
             if self.decodes_labels or (training and self.labels != "none"):
+                unknown = "" if self.decodes_labels else " (-1 where unknown)"
                 raise ValueError(
-                    f"Expected labels (-1 where unknown): {type(self).__name__} learns from them. "
-                    "Received: examples alone"
+                    f"Expected labels{unknown}: {type(self).__name__} learns from them. Received: "
+                    "examples alone"
                 )
             return x, tf.fill([tf.shape(x)[0]], splits.UNLABELLED)
         labels = labels_lib.of_batch(y, self.num_classes)
-        if self.decodes_labels:
+        if self.decodes_labels:  # A decoder can't be trained, or measured, without the class.
             labels = labels_lib.in_range(labels, self.num_classes, "label")
         return x, labels
 
