@@ -219,8 +219,8 @@ def _trained(
                 after = f" after going back {len(rollbacks)} times" if rollbacks else ""
                 other = "" if rollbacks else "--on_nan=rollback, or "
                 raise errors.NotFiniteError(
-                    f"{error} at step {step}{after}; checkpoints before it are kept. Try {other}a "
-                    "smaller --learning_rate in another --run_dir"
+                    f"{error} at step {step}{after}; checkpoints before it, if any, are kept. "
+                    f"Try {other}a smaller --learning_rate in another --run_dir"
                 ) from error
             last = checkpoints.step
             tried = [each.get("checkpoint") for each in rollbacks[-_TRUSTED:]]

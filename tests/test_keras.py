@@ -967,11 +967,21 @@ class WidthAndMore(WidthAlone):
         super().__init__(width, **kwargs)
 
 
-def make_more():
+@keras.saving.register_keras_serializable("tests")
+class WidthByPlace(WidthAlone):
+    def __init__(self, width=9, /, **kwargs):
+        super().__init__(width, **kwargs)
+
+
+def more():
     return WidthAndMore(9, 3, "b")
 
 
-@pytest.mark.parametrize("kind", [WidthAlone, OwnSeed, make_more])
+def by_place():
+    return WidthByPlace(7)
+
+
+@pytest.mark.parametrize("kind", [WidthAlone, OwnSeed, more, by_place])
 def test_a_constructor_may_take_other_arguments_than_it_passes_on(kind, tmp_path):
     model = kind()
     model.compile(keras.optimizers.SGD(0.1))

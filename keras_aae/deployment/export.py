@@ -57,7 +57,7 @@ def export(
     step = int(model.step.numpy())
     card = {"classes": list(model.class_names), **(about or {}), "source": _source(run, step)}
     target = (find(base_path, run, step) if run else None) or _new_version(model, base_path, card)
-    model_base.register(base_path.parent, base_path.name, int(target.name))
+    model_base.register(base_path.parent, base_path.name)
     return target
 
 

@@ -63,22 +63,21 @@ def check(base: pathlib.Path, name: str) -> None:
     _read(base)
 
 
-def register(base: pathlib.Path, name: str, version: int) -> None:
-    """Labels a version `canary` unless a newer one is; the oldest `stable` where none is.
+def register(base: pathlib.Path, name: str) -> None:
+    """Labels the newest version `canary`, and the oldest `stable` where none is.
 
     Of processes that export at once, the order in which they register doesn't matter.
 
     Args:
         base: The model base, which holds a folder for each model.
-        name: The model.
-        version: One that is there.
+        name: The model, of which a version is there.
 
     Raises:
         UserError: there is no such model base, or `models.config` is damaged or can't be written.
     """
     with _changing(base, name) as labels:
         there = numbers(base, name)
-        labels["canary"] = max(version, labels["canary"] if labels["canary"] in there else 0)
+        labels["canary"] = max(there)
         if labels["stable"] not in there:
             labels["stable"] = min(there)
 

@@ -10,23 +10,25 @@ from typing import Any
 import keras
 from tensorflow_probability import distributions as tfd
 
-# Beside arguments by name: what a user's subclass takes as `*args`, the policy that the model was
-# made under, a flag for each layer, and what a constructor may have drawn or be given later.
+# Beside arguments by name: what a user's subclass takes by its place alone, the policy that the
+# model was made under, a flag for each layer, and what a constructor may have drawn or be given
+# later.
 _POSITIONAL, _POLICY, _TRAINABLE = "positional arguments", "dtype policy", "trainable layers"
 _SEED, _NAMES = "drawn seed", "names of classes"
+_NAMELESS = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL}
 
 
 def arguments(cls: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call of a constructor, by name."""
     signature = inspect.signature(cls.__init__)  # type: ignore[misc]
     bound = signature.bind(None, *args, **kwargs)
-    kinds = {name: signature.parameters[name].kind for name in bound.arguments}
-    if inspect.Parameter.VAR_POSITIONAL in kinds.values():  # What comes before them has no name.
+    _, *given = bound.arguments.items()
+    kinds = {name: signature.parameters[name].kind for name, _ in given}
+    if _NAMELESS & set(kinds.values()):  # Then all that can stand by its place does.
         return {_POSITIONAL: list(bound.args[1:]), **bound.kwargs}
     found: dict[str, Any] = {}
-    for name, value in bound.arguments.items():
+    for name, value in given:
         found |= value if kinds[name] is inspect.Parameter.VAR_KEYWORD else {name: value}
-    del found["self"]
     return found
 
 
