@@ -247,7 +247,7 @@ def test_the_shipped_networks_compute_in_the_policys_dtype_and_end_in_float32(ne
 @every_model
 def test_fit_takes_arrays_whose_batches_dont_divide_and_evaluate_measures(name):
     x, y = bars(26)
-    model = compiled(name, keras.optimizers.Adam(1e-2))
+    model = compiled(name, optimizers.Adam(1e-2))
     history = model.fit(
         x, y, batch_size=8, epochs=2, verbose=0, validation_data=bars(14, seed=1)
     ).history
@@ -393,7 +393,7 @@ def test_a_data_set_of_three_splits_is_refused_where_one_is_meant():
 
 
 def test_the_error_rate_of_evaluate_is_that_of_classify():
-    model = compiled("semisup", keras.optimizers.Adam(1e-2))
+    model = compiled("semisup", optimizers.Adam(1e-2))
     train(model, steps=30, count=24)
     x, y = bars(31, seed=3)
     y[::4] = -1
@@ -408,7 +408,7 @@ def test_the_error_rate_of_evaluate_is_that_of_classify():
 def test_the_error_rate_of_clusters_is_that_of_their_most_frequent_classes():
     from keras_aae import evaluation
 
-    model = compiled("clustering", keras.optimizers.Adam(1e-2))
+    model = compiled("clustering", optimizers.Adam(1e-2))
     train(model, steps=10, count=24)
     x, y = bars(31, seed=3)
     expected = evaluation.Evaluator(model).evaluate(data.Split(x, y))["error_rate"]
@@ -446,6 +446,14 @@ def test_predict_is_the_reconstruction(name):
             model(x)
 
 
+@pytest.mark.parametrize("form", [np.eye(3, dtype="float32").__getitem__, lambda y: y[:, None]])
+def test_predict_takes_the_forms_of_labels_that_fit_takes(form):
+    x, y = bars(11)
+    model = compiled("supervised")
+    dataset = tf.data.Dataset.from_tensor_slices((x, form(y))).batch(4)
+    np.testing.assert_allclose(model.predict(dataset, verbose=0), model(x, y), atol=1e-6)
+
+
 @every_model
 def test_summary_names_the_networks(name):
     lines = []
@@ -472,8 +480,8 @@ def state(model):
 def test_a_saved_model_comes_back_and_trains_on_as_if_nothing_had_been(name, rule, tmp_path):
     settings = {"update_rule": rule, "class_names": ("a", "b", "c")}
     model = make(name, **settings)
-    adversarial = keras.optimizers.Adam(5e-3, beta_1=0.3)
-    model.compile(keras.optimizers.Adam(1e-2), adversarial, run_eagerly=True)
+    adversarial = optimizers.Adam(5e-3, beta_1=0.3)
+    model.compile(optimizers.Adam(1e-2), adversarial, run_eagerly=True)
     train(model, steps=3)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -934,7 +942,7 @@ def test_what_is_frozen_as_a_model_is_saved_is_so_in_what_is_loaded(tmp_path):
     for layer in model.encoder.layers:
         layer.trainable = True  # The second stage of fine-tuning.
     model.decoder.layers[0].trainable = False
-    model.compile(keras.optimizers.Adam(0.01))
+    model.compile(optimizers.Adam(0.01))
     train(model, steps=2)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")

@@ -9,7 +9,6 @@ import subprocess
 
 from conftest import bars
 from conftest import mounted
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -21,6 +20,7 @@ from keras_aae import errors
 from keras_aae import files
 from keras_aae import interrupts
 from keras_aae import models
+from keras_aae.models import optimizers
 from keras_aae.training import checkpoints as checkpoints_lib
 from keras_aae.training import loop
 from keras_aae.training import run_directory
@@ -55,7 +55,7 @@ def run(
         **settings,
     )
     model = make(model_name, update_rule=rule)
-    model.compile(keras.optimizers.Adam(learning_rate))
+    model.compile(optimizers.Adam(learning_rate))
     directory = run_directory.RunDirectory(path)
     if not directory.exists():
         with directory.claim(config, examples or dataset()):
@@ -116,15 +116,20 @@ def timeless(rows):
 
 
 @pytest.mark.parametrize(
-    ("hook", "step"),
-    [("on_train_batch_end", 5), ("on_train_batch_end", 4), ("on_epoch_end", 4)],
-    ids=["within an epoch", "at its last step", "as it is evaluated"],
+    ("hook", "step", "model_name"),
+    [
+        ("on_train_batch_end", 5, "semisup"),
+        ("on_train_batch_end", 5, "clustering"),
+        ("on_train_batch_end", 4, "semisup"),
+        ("on_epoch_end", 4, "semisup"),
+    ],
+    ids=["within an epoch", "of clusters", "at its last step", "as it is evaluated"],
 )
 def test_a_signal_saves_at_once_and_the_run_goes_on_to_the_same_end(
-    tmp_path, monkeypatch, hook, step
+    tmp_path, monkeypatch, hook, step, model_name
 ):
     """The rows of the table, too, are those of a run that was never interrupted."""
-    settings = {"evaluate_every": 4, "steps": 8}
+    settings = {"evaluate_every": 4, "steps": 8, "model_name": model_name}
     whole, rows = run(tmp_path / "whole", **settings)
     original = getattr(loop.Monitor, hook)
 
@@ -181,7 +186,7 @@ def flip(content):
 def restored(path):
     """A model, and its checkpoints, from the last checkpoint of a run that can be read."""
     model = make("semisup")
-    model.compile(keras.optimizers.Adam(1e-2))
+    model.compile(optimizers.Adam(1e-2))
     checkpoints = checkpoints_lib.Checkpoints(model, run_directory.RunDirectory(path))
     assert checkpoints.restore() == int(model.step.numpy())
     return model, checkpoints
@@ -317,7 +322,7 @@ def test_a_run_whose_directory_is_replaced_ends(tmp_path, monkeypatch):
     config = config_lib.Config(steps=6, evaluate_every=2, batch_size=12, labelled_batch_size=6)
     directory = run_directory.RunDirectory(tmp_path / "run")
     model = make("semisup")
-    model.compile(keras.optimizers.Adam(1e-2))
+    model.compile(optimizers.Adam(1e-2))
     with directory.claim(config, dataset()):
         checkpoints = checkpoints_lib.Checkpoints(model, directory)
         checkpoints.save()
@@ -359,7 +364,7 @@ def test_events_hold_each_step_once_after_a_kill(tmp_path):
 
 def checkpoints_of(path):
     model = make("semisup")
-    model.compile(keras.optimizers.Adam(1e-2))
+    model.compile(optimizers.Adam(1e-2))
     return checkpoints_lib.Checkpoints(model, run_directory.RunDirectory(path))
 
 

@@ -5,15 +5,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+ERROR_RATE = "error_rate"  # Its name in what `fit` and `evaluate` measure.
 _CLASSES = 1024  # Of the labels that clusters are compared with, at the most.
 
 
 def error_rate(prediction: str | None, size: int) -> keras.metrics.Metric | None:
     """The metric that fits what a model predicts: `class`, `cluster` or None."""
     if prediction == "class":
-        return ClassErrorRate(name="error_rate")
+        return ClassErrorRate(name=ERROR_RATE)
     if prediction == "cluster":
-        return ClusterErrorRate(size, name="error_rate")
+        return ClusterErrorRate(size, name=ERROR_RATE)
     return None
 
 

@@ -50,7 +50,7 @@ class Trainer(keras.Model):
     def _start(self, phases: Iterable[phases_lib.Phase], update_rule: str, average: float) -> None:
         """Builds the phases; the networks are there."""
         self.phases = tuple(phases)
-        if any(phase.name == "error_rate" for phase in self.phases):
+        if any(phase.name == metrics_lib.ERROR_RATE for phase in self.phases):
             raise ValueError("Expected phases of other names than error_rate, which is measured")
         self.update_rule = updates.get(update_rule)
         self.average = average
@@ -287,7 +287,10 @@ class Trainer(keras.Model):
     def predict_step(self, data: Any) -> tf.Tensor:
         """The reconstruction of examples; labels with them reach a decoder that receives those."""
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self(x) if y is None or isinstance(x, (tuple, list)) else self(x, y)
+        x, y = x if isinstance(x, (tuple, list)) else (x, y)
+        if y is None or not self.decodes_labels:
+            return self(x)
+        return self(x, labels_lib.of_batch(tf.convert_to_tensor(y), 0))
 
     def _batch(self, data: Any, seeds: seeds_lib.Seeds, *, training: bool) -> phases_lib.Batch:
         """A batch in any of the forms that `fit` takes, without views."""

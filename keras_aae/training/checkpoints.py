@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_aae import errors
 from keras_aae import files
 from keras_aae import reading
+from keras_aae.models import metrics
 from keras_aae.models import optimizers as optimizers_lib
 from keras_aae.models import trainer
 from keras_aae.training import run_directory
@@ -35,7 +36,7 @@ class Checkpoints:
         seconds: Seconds spent on training so far.
         rows: For each evaluation so far `step`, `seconds`, the losses, and `validation_*`.
         running: The state of the running means of the losses since the last evaluation, a number
-            for each variable of `model.metrics`; empty at the start of an epoch.
+            for each variable of theirs; empty at the start of an epoch.
     """
 
     def __init__(self, model: trainer.Trainer, directory: run_directory.RunDirectory):
@@ -149,7 +150,9 @@ class Checkpoints:
                 _remove(path)
 
     def _running_means(self) -> list[tf.Variable]:
-        return [variable for metric in self._model.metrics for variable in metric.variables]
+        """The variables of the losses' means; held-out examples alone have an error rate."""
+        means = [each for each in self._model.metrics if each.name != metrics.ERROR_RATE]
+        return [variable for each in means for variable in each.variables]
 
     def restore_running_means(self) -> None:
         """Sets the running means of the losses as they were, once, after Keras has reset them."""
