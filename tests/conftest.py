@@ -9,6 +9,7 @@ import sys
 import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # Several processes share the cores.
 
 from absl import flags
 import hypothesis

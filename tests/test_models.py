@@ -15,6 +15,7 @@ from keras_aae.models import aae
 from keras_aae.models import adversaries
 from keras_aae.models import networks
 from keras_aae.models import observation
+from keras_aae.models import optimizers
 from keras_aae.models import phases
 from keras_aae.models import priors
 from keras_aae.models import seeds
@@ -150,7 +151,7 @@ def test_training_is_repeatable_from_the_seed(name):
     runs = []
     for seed in (1, 1, 2):
         model = make(name, seed=seed)
-        model.compile(keras.optimizers.Adam(1e-2), run_eagerly=True)
+        model.compile(optimizers.Adam(1e-2), run_eagerly=True)
         train(model, steps=3)
         runs.append(np.concatenate([value.ravel() for value in snapshot(model.encoder)]))
     np.testing.assert_array_equal(runs[0], runs[1])
@@ -161,7 +162,7 @@ def test_training_is_repeatable_from_the_seed(name):
 @every_rule
 def test_every_loss_is_logged_and_that_of_the_reconstruction_comes_down(name, rule):
     model = make(name, update_rule=rule, reconstruction_weight=30.0)
-    model.compile(keras.optimizers.Adam(1e-2))
+    model.compile(optimizers.Adam(1e-2))
     data = tf.data.Dataset.from_tensors(minibatch(24, model.decodes_labels)).repeat()
     history = model.fit(data, steps_per_epoch=20, epochs=4, verbose=0, shuffle=False).history
     assert set(history) == {phase.name for phase in model.phases}
@@ -188,6 +189,16 @@ def test_inference_takes_any_batch_size_and_keeps_its_shapes(name, count):
     np.testing.assert_array_equal(output, model(images, labels))
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16, np.uint32, np.uint64])
+def test_clusters_are_chosen_by_integers_of_any_size(dtype):
+    model = make("clustering", num_clusters=300)
+    chosen = np.array([0, 100], dtype)
+    expected = model.generate([1, 2], chosen.astype(np.int32))
+    np.testing.assert_array_equal(model.generate([1, 2], chosen), expected)
+    with pytest.raises(ValueError, match="Expected each cluster from 0 to 299"):
+        model.generate([1, 2], np.array([0, 300]))
+
+
 def test_no_examples_get_empty_answers_from_convolutions_too():
     model = models.get("semisup")((28, 28, 3), seed=0)
     x, labels = np.zeros((0, 28, 28, 3), np.uint8), np.zeros(0, np.int32)
@@ -202,7 +213,7 @@ def test_no_examples_get_empty_answers_from_convolutions_too():
 @every_model
 def test_an_example_does_not_depend_on_the_others_in_its_batch(name):
     model = make(name)
-    model.compile(keras.optimizers.Adam(1e-2), run_eagerly=True)
+    model.compile(optimizers.Adam(1e-2), run_eagerly=True)
     train(model, steps=2)
     images, labels = (tf.constant(values) for values in bars(6))
     whole = model(images, labels).numpy()
@@ -229,7 +240,7 @@ def test_prior_draws_and_generation_are_a_function_of_each_rows_seed(name):
 @pytest.mark.parametrize("posterior", ["gaussian", "universal"])
 def test_every_posterior_trains_and_infers(name, posterior):
     model = make(name, posterior=posterior)
-    model.compile(keras.optimizers.Adam(1e-2), run_eagerly=True)
+    model.compile(optimizers.Adam(1e-2), run_eagerly=True)
     train(model, steps=2)
     images, _ = bars(6)
     np.testing.assert_array_equal(model.encode(images)["style"], model.encode(images)["style"])
@@ -331,7 +342,7 @@ def test_the_squared_error_of_pixels_is_that_of_what_they_are_expected_to_be():
 
 def test_classification_learns_and_classify_predicts():
     model = make("semisup")
-    model.compile(keras.optimizers.Adam(1e-2))
+    model.compile(optimizers.Adam(1e-2))
     train(model, steps=120, count=24)
     images, labels = bars(24)
     answer = model.classify(images)

@@ -16,6 +16,7 @@ from test_models import train
 from keras_aae import models
 from keras_aae.models import latents
 from keras_aae.models import observation
+from keras_aae.models import optimizers
 from keras_aae.models import phases
 from keras_aae.models import seeds
 from keras_aae.models import semisup
@@ -62,7 +63,7 @@ def test_the_objective_is_the_weighted_sum_of_the_phases():
 def test_the_discriminators_learn_to_tell_codes_from_the_prior():
     model = make("aae", update_rule="sequential", discriminator_noise=0.0)
     model.phases = (phase(model, "discrimination"),)
-    model.compile(keras.optimizers.Adam(1e-2))
+    model.compile(optimizers.Adam(1e-2))
     train(model, steps=150, count=24)
     prior = model.discriminators["style"](model.priors["style"].sample(200, seed=(1, 1)))
     codes = model.discriminators["style"](model.encoder(bars(24)[0] / 255.0)["style"])
@@ -108,7 +109,7 @@ def test_one_hot_samples_of_a_batch_have_each_value_as_often():
 def test_the_sliced_distance_alone_leads_codes_to_their_prior():
     model = make("aae", average=0.0)
     model.phases = (phase(model, "sliced_wasserstein"),)
-    model.compile(keras.optimizers.Adam(1e-2))
+    model.compile(optimizers.Adam(1e-2))
     train(model, steps=100, count=60)
     codes = model.encode(bars(60)[0])["style"].numpy()
     np.testing.assert_allclose(codes.mean(axis=0), 0, atol=0.3)
@@ -325,7 +326,7 @@ def test_the_consistency_is_of_the_class_that_the_averaged_encoder_reads(monkeyp
 def test_the_consistency_teaches_the_decoder_alone_what_is_asked_for(name):
     model = make(name, consistency_weight=1.0)
     model.phases = (phase(model, "consistency"),)
-    model.compile(keras.optimizers.Adam(0.01))
+    model.compile(optimizers.Adam(0.01))
     before = [snapshot(each) for each in (model.encoder, model.decoder)]
     losses = [train(model)["consistency"][0] for _ in range(12)]
     assert losses[-1] < 0.9 * losses[0]

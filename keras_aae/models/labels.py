@@ -72,4 +72,6 @@ def in_range(values: tf.Tensor | np.ndarray, size: int, name: str) -> tf.Tensor:
     message = f"Expected each {name} from 0 to {size - 1}"
     if not values.dtype.is_integer:
         raise ValueError(f"{message}, as an integer. Received: dtype {values.dtype.name}")
+    if values.dtype not in (tf.int32, tf.int64):  # A one-hot takes few others.
+        values = tf.cast(values, tf.int64)
     return checks.checked(values, (values >= 0) & (values < size), message, values)

@@ -1,5 +1,6 @@
 """The optimizers of a model's steps, which follow the learning rate of one of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -26,23 +27,30 @@ class Adam(keras.optimizers.Adam):
         if self.amsgrad:
             raise ValueError("Expected amsgrad=False: keras.optimizers.Adam has it")
 
+    def apply(
+        self, grads: Sequence[tf.Tensor], trainable_variables: Sequence[Any] | None = None
+    ) -> None:
+        """As in Keras."""
+        steps = tf.cast(self.iterations + 1, tf.float32)
+        self._beta_1_power = tf.constant(self.beta_1) ** steps  # Once for all variables.
+        self._beta_2_power = tf.constant(self.beta_2) ** steps
+        super().apply(grads, trainable_variables)
+
     def update_step(
         self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
     ) -> None:
         """As in Keras."""
         index = self._get_variable_index(variable)
         dtype = variable.dtype
-        steps = tf.cast(self.iterations + 1, dtype)
-        beta_1, beta_2 = (tf.constant(beta, dtype) for beta in (self.beta_1, self.beta_2))
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=beta_1**steps,
-            beta2_power=beta_2**steps,
+            beta1_power=tf.cast(self._beta_1_power, dtype),
+            beta2_power=tf.cast(self._beta_2_power, dtype),
             lr=tf.cast(learning_rate, dtype),
-            beta1=beta_1,
-            beta2=beta_2,
+            beta1=tf.constant(self.beta_1, dtype),
+            beta2=tf.constant(self.beta_2, dtype),
             epsilon=tf.constant(self.epsilon, dtype),
             grad=tf.cast(gradient, dtype),
         )
