@@ -41,15 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _lines(given: argparse.Namespace) -> Iterator[str]:
     """A line for each image: its file, its class, and the three most probable ones."""
     model = litert.Model(given.model)
-    if model.use not in ("classify", "cluster") or len(model.inputs.get("image", ())) != 4:
+    shape = model.inputs.get("image", ())
+    if model.use not in ("classify", "cluster") or len(shape) != 4 or shape[-1] not in (1, 3):
+        inputs = ", ".join(f"{name} {list(each)}" for name, each in model.inputs.items())
         raise errors.UserError(
-            f"{given.model}: expected a classify or cluster file for images. Received: {model.use} "
-            f"of {', '.join(model.inputs)}"
+            f"{given.model}: expected a classify or cluster file for grey or RGB images. "
+            f"Received: {model.use} of {inputs}"
         )
     predicted = "class" if model.use == "classify" else "cluster"
     known = _class_names(pathlib.Path(given.model).with_name("classes.txt"))
     for path in given.images:
-        image = image_files.read_as(path, model.inputs["image"][1:], given.invert)
+        image = image_files.read_as(path, shape[1:], given.invert)
         probabilities = model(image=image)[f"{predicted}_probabilities"][0]
         best = np.argsort(-probabilities)[:3]
         named = [known[i] if predicted == "class" and i < len(known) else str(i) for i in best]

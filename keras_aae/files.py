@@ -18,7 +18,7 @@ from typing import BinaryIO
 from keras_aae import errors
 from keras_aae import reading
 
-_UNFINISHED = ".unfinished-"  # Opens the name of what is not yet in its place.
+UNFINISHED = ".unfinished-"  # Opens the name of what is not yet in its place.
 _CHECKSUM = "checksum"  # The key of a record's own checksum.
 
 
@@ -44,7 +44,7 @@ def replacing(target: pathlib.Path) -> Iterator[pathlib.Path]:
     Raises:
         UserError: it can't be written.
     """
-    name = f"{_UNFINISHED}{secrets.token_hex(8)}-{target.name}"
+    name = f"{UNFINISHED}{secrets.token_hex(8)}-{target.name}"
     unfinished = target.with_name(name)
     with writing(target):
         make_folder(target.parent, exist_ok=True)
@@ -94,7 +94,7 @@ def remove_unfinished(folder: pathlib.Path) -> None:
         UserError: it can't be removed.
     """
     with writing(folder):
-        for left in folder.glob(f"{_UNFINISHED}*"):
+        for left in folder.glob(f"{UNFINISHED}*"):
             if left.is_file():
                 left.unlink()
 
@@ -158,10 +158,11 @@ def locked(path: pathlib.Path) -> Iterator[None]:
     """Waits for a file's lock and holds it; the kernel frees that of a process that dies.
 
     Raises:
-        UserError: the file can't be made.
+        UserError: the file can't be made, or locked: some network file systems have no locks.
     """
     with _open_lock(path) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        with writing(path):
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
@@ -169,14 +170,15 @@ def try_lock(path: pathlib.Path) -> BinaryIO | None:
     """The open file with its lock, to close when done; None where another process holds it.
 
     Raises:
-        UserError: the file can't be made.
+        UserError: as `locked`.
     """
     file = _open_lock(path)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
+    with writing(path):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
     return file
 
 

@@ -38,7 +38,7 @@ _one_large = threading.Lock()
 
 _READERS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")  # Pillow's; that of JPEG opens MPO, too.
 _ON_THEIR_SIDE = (5, 6, 7, 8)  # Values of EXIF's orientation that turn by a quarter.
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # By the number of channels.
+_MODES = {1: "L", 3: "RGB"}  # By the number of channels.
 # (format, mode) of Pillow whose grey is known to go from 0 to 65535, or to the 4095 of 12 bits.
 _SIXTEEN_BITS = {("PNG", "I;16"), ("PNG", "I"), ("TIFF", "I;16"), ("TIFF", "I;16B")}
 
@@ -130,7 +130,7 @@ def read_as(
 
     Args:
         path: The file.
-        shape: (H, W, C), where C is 1 for grey, 3 for colour and 4 for colour and opacity.
+        shape: (H, W, C), where C is 1 for grey and 3 for colour.
         invert: Whether to swap dark and light.
 
     Raises:

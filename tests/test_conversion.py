@@ -196,7 +196,7 @@ def test_a_picture_is_classified_without_tensorflow(semisup, tmp_path):
         (
             "decode-float32.tflite",
             "fine.png",
-            "expected a classify or cluster file for images",
+            "expected a classify or cluster file for grey or RGB images",
         ),
         ("classify-float32.tflite", "gone.png", "gone.png: not a readable image"),
         ("classify-float32.tflite", "random.tflite", "random.tflite: not a readable image"),

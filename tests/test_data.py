@@ -193,9 +193,15 @@ def test_replicas_share_the_global_batch():
     assert joined == whole
 
 
+def test_feature_vectors_are_not_shifted():
+    split = data.Split(np.zeros((4, 3), np.float32), np.zeros(4, np.int32))
+    with pytest.raises(ValueError, match="augment_shift=0 for feature vectors"):
+        data.minibatches(data.Dataset(split, split, split, ("a",)), augment_shift=2)
+
+
 def test_a_batch_that_does_not_divide_is_refused():
     context = tf.distribute.InputContext(num_replicas_in_sync=2)
-    with pytest.raises(errors.UserError, match=r"--batch_size=5.*2 replicas"):
+    with pytest.raises(errors.UserError, match=r"--batch_size.*of the 2 replicas\. Received: 5"):
         data.minibatches(numbered(10, 4), batch_size=5).batches(context)
 
 

@@ -1,5 +1,6 @@
 """What the disk holds after a kill, a loss of power, a full disk and a flipped bit."""
 
+import errno
 import os
 import stat
 
@@ -91,7 +92,20 @@ def test_a_lock_is_one_process_s_at_a_time(tmp_path):
     files.try_lock(tmp_path / ".lock").close()
 
 
-@pytest.mark.parametrize("lock", [files.try_lock, lambda path: files.locked(path).__enter__()])
+BOTH_LOCKS = [files.try_lock, lambda path: files.locked(path).__enter__()]
+
+
+@pytest.mark.parametrize("lock", BOTH_LOCKS)
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch, lock):
+    def missing(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", missing)
+    with pytest.raises(errors.UserError, match=r"\.lock: not writable \(Function not implemented"):
+        lock(tmp_path / ".lock")
+
+
+@pytest.mark.parametrize("lock", BOTH_LOCKS)
 def test_a_lock_changes_nothing_and_follows_no_link(tmp_path, lock):
     (tmp_path / "precious.txt").write_text("kept")
     (tmp_path / ".lock").symlink_to("precious.txt")

@@ -75,8 +75,6 @@ def test_a_picture_of_any_size_and_mode_becomes_what_the_model_takes(tmp_path):
     assert (grey.shape, grey.dtype) == ((1, 12, 12, 1), np.uint8)
     colour = image_files.read_as(tmp_path / "wide.png", (8, 9, 3), invert=True)
     np.testing.assert_array_equal(colour, np.broadcast_to([0, 255, 255], (1, 8, 9, 3)))
-    opaque = image_files.read_as(tmp_path / "wide.png", (2, 3, 4))
-    np.testing.assert_array_equal(opaque, np.broadcast_to([255, 0, 0, 255], (1, 2, 3, 4)))
 
 
 def test_a_picture_is_given_to_a_model_as_a_data_set_has_it(tmp_path):

@@ -68,6 +68,10 @@ class Minibatches:
         if not isinstance(dataset, splits.Dataset):
             raise ValueError(f"Expected a data.Dataset. Received: {type(dataset).__name__}")
         self._x = dataset.train.x
+        if augment_shift and self._x.ndim != 4:
+            raise ValueError(
+                f"Expected augment_shift=0 for feature vectors. Received: {augment_shift}"
+            )
         labels = _labels(dataset.train.y, len(self._x))
         self._seed = seed
         self._shift = augment_shift
@@ -96,7 +100,8 @@ class Minibatches:
         for pool in self._pools:
             if pool.size % replicas:
                 raise errors.UserError(
-                    f"--{pool.setting}={pool.size}: expected a multiple of the {replicas} replicas"
+                    "--batch_size, --labelled_batch_size: expected multiples of the "
+                    f"{replicas} replicas. Received: {pool.size}"
                 )
 
     def __iter__(self) -> Iterator[dict[str, tf.Tensor]]:
@@ -138,7 +143,7 @@ class Minibatches:
             part = step * replicas + context.input_pipeline_id * here + count % here
             parts = [_draw(self._seed, pool, part) for pool in pools]
             images = gather(tf.concat([rows for rows, _ in parts], 0))
-            if self._shift and images.shape.rank == 4:
+            if self._shift:
                 seed = tf.stack([streams.seed_of(self._seed, "shift"), part])
                 images = augmentation.shift(images, seed, self._shift)
             split = tf.split(images, [pool.size for pool in pools])
@@ -152,7 +157,8 @@ class Minibatches:
         """A function, for the graph, from int32 indices to examples."""
         x = self._x
         if not isinstance(x, rows_lib.Rows):
-            constant = tf.constant(x)
+            with tf.device("CPU:0"):  # It may be larger than the memory of a GPU.
+                constant = tf.constant(x)
             return lambda rows: tf.gather(constant, rows)
 
         def read(rows: np.ndarray) -> np.ndarray:

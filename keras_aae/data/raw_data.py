@@ -17,7 +17,8 @@ class Raw(NamedTuple):
         x_test: Like x_train; may be empty.
         y_test: Like y_train.
         classes: The name of each class.
-        files: The path of each training image within its folder; empty for other data sets.
+        origins: What each training example is called where it was read: its path within the folder,
+            or the number of its record; empty where that is its place here.
     """
 
     x_train: rows.Examples
@@ -25,4 +26,4 @@ class Raw(NamedTuple):
     x_test: rows.Examples
     y_test: np.ndarray
     classes: tuple[str, ...]
-    files: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()

@@ -229,8 +229,8 @@ def _say_empty(y: np.ndarray, classes: Sequence[str]) -> None:
 
 
 def _origins(raw: raw_data.Raw) -> np.ndarray:
-    """What each training example is called, [N]: its file, or else its place."""
-    return np.array(raw.files, object) if raw.files else np.arange(len(raw.y_train))
+    """What each training example is called, [N]: by default its place."""
+    return np.array(raw.origins, object) if raw.origins else np.arange(len(raw.y_train))
 
 
 def _generator(seed: int, stream: str) -> np.random.Generator:

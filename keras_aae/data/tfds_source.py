@@ -60,13 +60,16 @@ def read(name: str, data_dir: str, wanted: encoded_images.Wanted) -> raw_data.Ra
         )
     splits = [split for split in ("train", "test") if split in info.splits]
     chosen = wanted.image_size is not None or wanted.on_bad_image == "skip"
+    origins: tuple[str, ...] = ()
     if chosen or _has_random_access(info) or not _fits(info, splits, wanted.max_memory):
-        found = _by_record(builder, splits, wanted)
+        _check_encoded(name, info)
+        found, origins = _by_record(builder, splits, wanted)
     else:
         found = [_whole(builder, split) for split in splits]
     (x_train, y_train), *tests = found
     x_test, y_test = tests[0] if tests else (rows.take(x_train, slice(0)), y_train[:0])
-    return raw_data.Raw(x_train, y_train, x_test, y_test, tuple(info.features["label"].names))
+    classes = tuple(info.features["label"].names)
+    return raw_data.Raw(x_train, y_train, x_test, y_test, classes, origins)
 
 
 def is_prepared(name: str, data_dir: str = "") -> bool:
@@ -141,20 +144,25 @@ def _has_random_access(info: "tfds.core.DatasetInfo") -> bool:
 
 
 def _fits(info: "tfds.core.DatasetInfo", splits: Sequence[str], max_memory: float | None) -> bool:
-    """Whether the images are of one size and may be in memory.
-
-    Raises:
-        UserError: they may not, and are of a kind that `image_files` would read in another way.
-    """
+    """Whether the images are of one size and may be in memory."""
     image = info.features["image"]
     if None in image.shape:
         return False
-    dtype = np.dtype(image.np_dtype)
     count = sum(info.splits[split].num_examples for split in splits)
-    needed = memory.needed((count, *image.shape), dtype)
-    if dtype != np.uint8 or image.shape[-1] not in (1, 3):
-        memory.check(f"--dataset={info.name}", needed, max_memory)
+    needed = memory.needed((count, *image.shape), np.dtype(image.np_dtype))
     return needed <= memory.allowed(max_memory)
+
+
+def _check_encoded(name: str, info: "tfds.core.DatasetInfo") -> None:
+    """Raises a UserError where `image_files` would read the images in another way than TFDS."""
+    image = info.features["image"]
+    dtype, channels = np.dtype(image.np_dtype), image.shape[-1]
+    if dtype != np.uint8 or channels not in (1, 3):
+        raise errors.UserError(
+            f"--dataset={name}: its images can't be read one by one. Expected grey or RGB images "
+            f"of 8 bits. Received: {dtype}, {channels} channels; of one size, in TFRecord files "
+            "and within --max_memory they are read as a whole"
+        )
 
 
 def _whole(builder: "tfds.core.DatasetBuilder", split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -198,8 +206,11 @@ def _unreadable(where: str, error: Exception) -> errors.UserError:
 
 def _by_record(
     builder: "tfds.core.DatasetBuilder", splits: Sequence[str], wanted: encoded_images.Wanted
-) -> list[tuple[rows.Examples, np.ndarray]]:
-    """The images and labels of each split; in memory where all images fit."""
+) -> tuple[list[tuple[rows.Examples, np.ndarray]], tuple[str, ...]]:
+    """The images and labels of each split, and the number of each record of the first split.
+
+    The images are in memory where all fit.
+    """
     split_records = [_Records(builder, split) for split in splits]
     images = [[_Image(each, place) for place in range(len(each))] for each in split_records]
     described = _described(builder, list(itertools.chain(*images)), wanted)
@@ -208,10 +219,11 @@ def _by_record(
         raise errors.UserError(f"{split_records[0]}: no image is readable")
     x = encoded_images.read(builder.name, kept, described, wanted)
     places = [np.array([image.place for image in each], int) for each in kept]
-    return [
+    found = [
         (each, records.labels[at])
         for each, records, at in zip(x, split_records, places, strict=True)
     ]
+    return found, tuple(map(str, places[0]))
 
 
 def _described(

@@ -20,7 +20,6 @@ from keras_aae.deployment import signatures as signatures_lib
 from keras_aae.models import autoencoder
 from keras_aae.reporting import report
 
-_UNFINISHED = ".unfinished-"  # Opens the name of such a folder.
 _CARD = pathlib.Path("assets.extra/model_card.json")
 
 
@@ -129,9 +128,9 @@ def _unfinished(base_path: pathlib.Path) -> Iterator[pathlib.Path]:
     files.make_folder(base_path, exist_ok=True)
     with files.locked(base_path / ".export.lock"):
         # A process may have died before it made the lock, and after its folder was renamed.
-        for folder in {path.with_suffix("") for path in base_path.glob(f"{_UNFINISHED}*")}:
+        for folder in {path.with_suffix("") for path in base_path.glob(f"{files.UNFINISHED}*")}:
             _remove_if_dead(folder)
-        folder = base_path / f"{_UNFINISHED}{secrets.token_hex(8)}"
+        folder = base_path / f"{files.UNFINISHED}{secrets.token_hex(8)}"
         folder.mkdir()
         own = files.try_lock(_lock_of(folder))
         assert own  # The name is new.
@@ -153,7 +152,7 @@ def _remove_if_dead(folder: pathlib.Path) -> None:
     if held:
         with held:
             shutil.rmtree(folder, ignore_errors=True)
-            _lock_of(folder).unlink()
+            _lock_of(folder).unlink(missing_ok=True)  # Its process may just have ended.
 
 
 def _publish(unfinished: pathlib.Path, base_path: pathlib.Path) -> pathlib.Path:
