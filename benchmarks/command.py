@@ -41,5 +41,6 @@ def _run(module: str, *flags: str) -> tuple[float, float]:
     process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise errors.UserError(f"{' '.join(command)}: ended with status {status}")
-    return time.perf_counter() - start, usage.ru_maxrss / 1e6
+        code = os.waitstatus_to_exitcode(status)
+        raise errors.UserError(f"{' '.join(command)}: ended with status {code}")
+    return time.perf_counter() - start, 1024 * usage.ru_maxrss / 1e9

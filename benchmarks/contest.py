@@ -26,8 +26,9 @@ def contest(name: str, rounds: int, reference: str = "") -> dict[str, list[float
     """
     case = cases.CASES[name]
     commands = {each: [name, each] for each in case.contestants}
-    if reference and "ours" in commands:
-        commands["reference"] = [name, "ours", str(pathlib.Path(reference).resolve())]
+    if reference:
+        checkout = str(pathlib.Path(reference).resolve())
+        commands["reference"] = [name, case.contestants[0], checkout]
     with contextlib.ExitStack() as stack:
         workers = {each: stack.enter_context(_worker(own)) for each, own in commands.items()}
         times = [
