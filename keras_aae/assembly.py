@@ -88,9 +88,9 @@ def build_model(
         UserError: the settings don't fit the data or each other.
     """
     model_class = models.get(config.model)
-    settings = models.VARIANTS[config.model].settings - {"pixel_loss"}
-    arguments = {name: getattr(config, name) for name in settings}
-    if model_class.prediction == "class" or models.VARIANTS[config.model].labels != "none":
+    variant = models.VARIANTS[config.model]
+    arguments = {name: getattr(config, name) for name in variant.settings}
+    if variant.labels != "none":
         arguments["num_classes"] = len(dataset.classes)
     with (runtime or runtime_lib.Runtime()).strategy.scope():
         try:

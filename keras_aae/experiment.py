@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 import contextlib
 import dataclasses
+import itertools
 import pathlib
 import shlex
 import sys
@@ -71,7 +73,7 @@ def run(config: config_lib.Config) -> dict:
 
 def _compare(config: config_lib.Config) -> dict:
     page = comparison.render(run_directory.listed(config.runs))
-    directory = _directory(config, "comparison")
+    directory = directory_of(config, "comparison")
     directory.write("comparison.html", page)
     print(f"comparison {directory.path / 'comparison.html'}")
     return {}
@@ -94,7 +96,8 @@ def _versions(config: config_lib.Config) -> dict:
     return {}
 
 
-def _directory(config: config_lib.Config, name: str) -> run_directory.RunDirectory:
+def directory_of(config: config_lib.Config, name: str) -> run_directory.RunDirectory:
+    """The directory that --run_dir names, or a new one of that name."""
     if config.run_dir:
         return run_directory.RunDirectory(config.run_dir)
     return run_directory.RunDirectory.new(name)
@@ -119,7 +122,7 @@ def _train(config: config_lib.Config) -> dict:
         print(f"views: {model.views}")
     loop.minibatches(dataset, config).check(runtime.strategy.num_replicas_in_sync)
     # Only now, when all that can be refused was, does the run get its directory.
-    directory = _directory(config, config.name)
+    directory = directory_of(config, config.name)
     if not runtime.is_chief:
         return _work_for_the_chief(config, model, dataset, directory, runtime)
     with _at_work(config, directory, dataset):
@@ -128,13 +131,14 @@ def _train(config: config_lib.Config) -> dict:
         if runtime.workers > 1:
             # What belongs to several processes can't be saved and exported by one.
             model, checkpoints = _restored(config, dataset, directory)
-        evaluation.Evaluator(model).calibrate(dataset.validation)
+        evaluator = evaluation.Evaluator(model)
+        evaluator.calibrate(dataset.validation)
         directory.save_model(model, dataset)
-        results = results_lib.gather(config, model, dataset, directory, checkpoints)
+        results = results_lib.gather(config, evaluator, dataset, directory, checkpoints)
         results = _with_others(results, _previous(directory))
         # What was measured is there first, whatever becomes of figures and export.
         directory.write_results(results)
-        _draw(model, dataset, results, directory, checkpoints)
+        _draw(evaluator, dataset, results, directory, checkpoints)
         results = _export(config, model, results, directory)
     runtime.wait()
     results_lib.show(results, directory)
@@ -217,14 +221,13 @@ def _trained(
             step = int(model.step.numpy())
             if config.on_nan == "stop" or len(rollbacks) == _ROLLBACKS:
                 after = f" after going back {len(rollbacks)} times" if rollbacks else ""
-                other = "" if rollbacks else "--on_nan=rollback, or "
+                other = "" if rollbacks or runtime.workers > 1 else "--on_nan=rollback, or "
                 raise errors.NotFiniteError(
                     f"{error} at step {step}{after}; checkpoints before it, if any, are kept. "
                     f"Try {other}a smaller --learning_rate in another --run_dir"
                 ) from error
             last = checkpoints.step
-            tried = [each.get("checkpoint") for each in rollbacks[-_TRUSTED:]]
-            place = 0 if tried == [last] * _TRUSTED else last
+            place = _place_to_go_back_to(last, [each.get("checkpoint") for each in rollbacks])
             print(
                 f"{error} at step {step}: going back to step {place}, at half the learning rate",
                 file=sys.stderr,
@@ -235,17 +238,30 @@ def _trained(
             directory.write_rollbacks(rollbacks)
 
 
+def _place_to_go_back_to(last: int, before: Sequence[int | None]) -> int:
+    """The step of the last checkpoint, or 0 where it was in vain to go on from that.
+
+    Args:
+        last: The step of the last checkpoint.
+        before: What it was at each rollback so far.
+    """
+    tried = list(itertools.takewhile(lambda step: step == last, reversed(before)))
+    # The one after those that a checkpoint is trusted for went to the start, and wrote another.
+    return last if (len(tried) + 1) % (_TRUSTED + 1) else 0
+
+
 def _evaluate_again(config: config_lib.Config) -> dict:
     """Evaluates, draws and reports a run again from its last checkpoint; needs its data set."""
     directory = run_directory.RunDirectory(config.run_dir)
     dataset = assembly.load_data(config)
     with _at_work(config, directory, dataset):
         model, checkpoints = _restored(config, dataset, directory)
-        evaluation.Evaluator(model).calibrate(dataset.validation)
-        results = results_lib.gather(config, model, dataset, directory, checkpoints)
+        evaluator = evaluation.Evaluator(model)
+        evaluator.calibrate(dataset.validation)
+        results = results_lib.gather(config, evaluator, dataset, directory, checkpoints)
         before = _previous(directory)
         results = _with_others(results, before) | {"export": before.get("export")}
-        _draw(model, dataset, results, directory, checkpoints)
+        _draw(evaluator, dataset, results, directory, checkpoints)
         _report(config, results, directory)
     results_lib.show(results, directory)
     return results
@@ -372,14 +388,14 @@ def _at_work(
 
 
 def _draw(
-    model: autoencoder.Autoencoder,
+    evaluator: evaluation.Evaluator,
     dataset: data.Dataset,
     results: Mapping,
     directory: run_directory.RunDirectory,
     checkpoints: checkpoints_lib.Checkpoints,
 ) -> None:
     """Writes the figures."""
-    drawn = gallery.draw(evaluation.Evaluator(model), dataset, results, checkpoints.rows)
+    drawn = gallery.draw(evaluator, dataset, results, checkpoints.rows)
     for name, picture in drawn.items():
         directory.write(f"figures/{name}.png", figures.png(picture))
 

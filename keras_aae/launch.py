@@ -42,7 +42,7 @@ _FIELDS = dataclasses.fields(config_lib.Config)
 _YEARS = range(1980, 2108)  # That a ZIP file can say.
 _SMOKE = (
     "Only try whether everything works: 20 steps, and mnist_5k in place of a data set that would "
-    "have to be downloaded."
+    "have to be downloaded, unless --data_dir says where to."
 )
 
 
@@ -99,7 +99,7 @@ def read_config(arguments: list[str], values: flags.FlagValues) -> config_lib.Co
 
 
 def _smoke(config: config_lib.Config) -> config_lib.Config:
-    """The settings of a try, which waits for no download."""
+    """The settings of a try, which downloads nothing but to a --data_dir that is given."""
     with errors.importing_tensorflow():
         from keras_aae.data import sources
 
@@ -130,11 +130,11 @@ def _wrapped(flag: str, text: str) -> str:
 
 
 def _check_directory(config: config_lib.Config) -> None:
-    """Raises a UserError where training can't write to --run_dir, or something else is there."""
+    """Raises a UserError where a study isn't possible, or training can't write to --run_dir."""
     from keras_aae.training import run_directory
 
     runs = {"": config}
-    if plan.is_study(config):
+    if plan.is_study(config):  # Also without a directory: this refuses what a study can't do.
         runs = {each.name: each.config for each in plan.variations(config)}
     if config.run_dir and config.mode == "train":
         for name, each in runs.items():

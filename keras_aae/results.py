@@ -12,7 +12,6 @@ from keras_aae import config as config_lib
 from keras_aae import data
 from keras_aae import errors
 from keras_aae import evaluation
-from keras_aae import models
 from keras_aae import version
 from keras_aae.evaluation import likelihood
 from keras_aae.models import autoencoder
@@ -25,7 +24,7 @@ from keras_aae.training import run_directory
 
 def gather(
     config: config_lib.Config,
-    model: autoencoder.Autoencoder,
+    evaluator: evaluation.Evaluator,
     dataset: data.Dataset,
     directory: run_directory.RunDirectory,
     checkpoints: checkpoints_lib.Checkpoints,
@@ -34,7 +33,7 @@ def gather(
 
     Args:
         config: The settings of the run.
-        model: The trained model.
+        evaluator: Of the trained model.
         dataset: Its data.
         directory: The run's directory; keeps the sums of an estimate of the likelihood.
         checkpoints: The run's checkpoints, which know the seconds of training.
@@ -43,8 +42,8 @@ def gather(
         UserError: the directory can't be written.
     """
     return {
-        **_description(config, dataset, model, checkpoints.seconds),
-        **_numbers(config, evaluation.Evaluator(model), dataset, directory),
+        **_description(config, dataset, evaluator.model, checkpoints.seconds),
+        **_numbers(config, evaluator, dataset, directory),
         "curve": [_validation(row) for row in checkpoints.rows],
         "rollbacks": directory.read_rollbacks(),
         "export": None,
@@ -63,8 +62,6 @@ def _description(
     """What was trained, on what and how fast."""
     step = int(model.step.numpy())
     batch = sum(loop.batch_sizes(config).values())
-    learns = models.VARIANTS[config.model].labels != "none"
-    labels_given = int((dataset.train.y != data.UNLABELLED).sum()) if learns else 0
     return {
         "name": config.name,
         "model": config.model,
@@ -72,7 +69,7 @@ def _description(
         "classes": list(dataset.classes),
         "seed": config.seed,
         "labels": config.labels,
-        "labels_given": labels_given,
+        "labels_given": int((dataset.train.y != data.UNLABELLED).sum()),
         "examples": {
             "train": len(dataset.train.x),
             "validation": len(dataset.validation.x),

@@ -35,9 +35,7 @@ def run(config: config_lib.Config) -> dict:
         Interrupted: a signal asked the program to end; how to go on was said.
     """
     variations = plan.variations(config)
-    directory = run_directory.RunDirectory(config.run_dir)
-    if not config.run_dir:
-        directory = run_directory.RunDirectory.new(config.name)
+    directory = experiment.directory_of(config, config.name)
     summary: dict[str, Any] = {"name": config.name, "command": config.command(), "runs": []}
     failed: dict[str, str] = {}
     with directory.claim_study([each.name for each in variations]) as finished:

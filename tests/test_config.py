@@ -99,10 +99,9 @@ def test_what_is_known_of_a_variant_is_what_its_class_says(name):
     names = {field.name for field in dataclasses.fields(config.Config)} - {"seed", "steps"}
     if "agreement_weight" not in parameters:
         names -= {"views"}  # Of use to phases of one's own alone, which have no flag.
-    # The loss of pixels is an argument of the observation.
-    assert variant.settings == (names & set(parameters)) | {"pixel_loss"}
+    assert variant.settings == names & set(parameters)
     own = config.Config(model=name)
-    for setting in variant.settings - {"pixel_loss"}:
+    for setting in variant.settings:
         assert getattr(own, setting) == parameters[setting].default, setting
 
 

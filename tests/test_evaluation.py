@@ -11,13 +11,11 @@ from keras_aae import evaluation
 
 def test_the_error_rate_is_the_share_of_wrong_labelled_examples(monkeypatch):
     evaluator = evaluation.Evaluator(make("semisup"))
-    probabilities = np.array([[0.9, 0.1, 0], [0.2, 0.3, 0.5], [0, 1, 0], [0.4, 0.3, 0.3]])
-    squared_error = np.array([0.1, 0.2, 0.3, 0.4])
-    monkeypatch.setattr(
-        evaluator,
-        "predict",
-        lambda split: {"class_probabilities": probabilities, "squared_error": squared_error},
-    )
+    predictions = {
+        "class": np.array([0, 2, 1, 0]),
+        "squared_error": np.array([0.1, 0.2, 0.3, 0.4]),
+    }
+    monkeypatch.setattr(evaluator, "predict", lambda split: predictions)
     numbers = evaluator.evaluate(
         data.Split(np.zeros((4, *SHAPE), np.uint8), np.array([0, 2, 0, -1]))
     )
@@ -54,7 +52,7 @@ def test_the_error_of_clusters_is_that_of_their_names(monkeypatch):
         clusters = np.array(guesses[int(split.x.max())])
         if len(split.x) < len(clusters):
             clusters = clusters[: len(split.x)]
-        return {"cluster_probabilities": np.eye(4)[clusters], "squared_error": np.zeros(1)}
+        return {"cluster": clusters, "squared_error": np.zeros(1)}
 
     monkeypatch.setattr(evaluator, "predict", predict)
     split = data.Split(np.full((4, *SHAPE), 2, np.uint8), np.array([0, 1, 0, 2]))

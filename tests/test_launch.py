@@ -482,6 +482,15 @@ def test_a_checkpoint_that_training_fails_from_again_and_again_is_left(too_fast,
     assert [row["step"] for row in found["curve"]] == [1, 2, 3, 4]
 
 
+def test_the_checkpoint_that_a_start_anew_writes_is_trusted_as_the_first_one_was():
+    places: list[int] = []
+    for _ in range(8):
+        places.append(experiment._place_to_go_back_to(200, [200] * len(places)))
+    assert places == 2 * [200, 200, 200, 0]
+    assert experiment._place_to_go_back_to(200, [200, 200, 200, 400]) == 200
+    assert experiment._place_to_go_back_to(200, [None]) == 200  # As early runs of 0.4 kept it.
+
+
 def test_an_example_that_is_too_far_from_the_others_is_not_exported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     x = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)

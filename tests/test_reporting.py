@@ -368,13 +368,16 @@ def test_the_walk_over_a_flower_is_white_between_its_petals():
     assert 0 < thin.sum() < 256
 
 
+def classified(probabilities):
+    return {"class": probabilities.argmax(axis=1), "class_probabilities": probabilities}
+
+
 def test_mistakes_are_counted_by_class_and_the_surest_come_first():
-    evaluator = evaluation.Evaluator(make("semisup"))
     probabilities = np.array(
         [[0.9, 0.1, 0], [0.4, 0.6, 0], [0.95, 0, 0.05], [0, 0.2, 0.8], [0, 1, 0]]
     )
     split = data.Split(bars(5)[0], np.array([0, 0, 1, 1, -1]))
-    drawn = gallery._mistakes(evaluator, split, {"class_probabilities": probabilities}, "abc")
+    drawn = gallery._mistakes(split, classified(probabilities), "abc")
     shown = {text.get_text() for text in drawn["confusion"].axes[0].texts}
     assert shown == {"1"}
     places = {text.get_position() for text in drawn["confusion"].axes[0].texts}
@@ -386,18 +389,15 @@ def test_mistakes_are_counted_by_class_and_the_surest_come_first():
 
 
 def test_of_many_mistakes_twenty_four_are_shown():
-    evaluator = evaluation.Evaluator(make("semisup"))
     split = data.Split(bars(40)[0], np.zeros(40, np.int32))
-    probabilities = np.tile([0, 1, 0], (40, 1))
-    drawn = gallery._mistakes(evaluator, split, {"class_probabilities": probabilities}, "abc")
+    drawn = gallery._mistakes(split, classified(np.tile([0, 1, 0], (40, 1))), "abc")
     assert len(drawn["worst_mistakes"].axes) == 24
     assert title(drawn["worst_mistakes"]) == "24 of 40 wrong"
 
 
 def test_without_mistakes_there_is_none_to_show():
-    evaluator = evaluation.Evaluator(make("semisup"))
     split = data.Split(*bars(6))
-    drawn = gallery._mistakes(evaluator, split, {"class_probabilities": np.eye(3)[split.y]}, "abc")
+    drawn = gallery._mistakes(split, classified(np.eye(3)[split.y]), "abc")
     assert set(drawn) == {"confusion"}
     assert title(drawn["confusion"]) == "0 of 6 wrong (0.00%)"
 
@@ -412,7 +412,7 @@ def test_clusters_show_their_head_their_members_and_their_name():
     rows = [text.get_text() for text in axes.get_yticklabels()]
     assert rows == [f"{i}: {'abc'[n]}" if n >= 0 else f"{i}" for i, n in enumerate(names)]
     canvas = axes.images[0].get_array()
-    cluster = int(evaluator.guesses(predictions)[0])
+    cluster = int(predictions["cluster"][0])
     top = cluster * 13
     np.testing.assert_allclose(canvas[top : top + 12, 13:25], split.x[0, ..., 0] / 255, atol=1e-6)
     head = {"cluster_probabilities": tf.one_hot([cluster], 4), "style": tf.zeros([1, 2])}
@@ -424,8 +424,7 @@ def test_clusters_show_their_head_their_members_and_their_name():
 def test_of_many_clusters_the_largest_are_drawn():
     evaluator, dataset = evaluation.Evaluator(make("clustering", num_clusters=50)), bars_dataset()
     members = np.array([48, 48, 49, *[0] * 27])
-    predictions = {"cluster_probabilities": np.eye(50, dtype=np.float32)[members]}
-    drawn = gallery._clusters(evaluator, dataset, dataset.validation, predictions)
+    drawn = gallery._clusters(evaluator, dataset, dataset.validation, {"cluster": members})
     rows = [text.get_text().split(":")[0] for text in drawn.axes[0].get_yticklabels()]
     assert rows == [str(number) for number in [*range(38), 48, 49]]
     assert title(drawn) == "40 largest of 50 clusters"
@@ -483,6 +482,16 @@ def test_numbers_of_test_examples_that_validation_lacks_are_shown():
     assert re.search(
         r"\| reconstruction mse \| 0\.5000 \| \W \|\n\| error rate \| \W \| 0\.0625 \|", card
     )
+
+
+def test_a_card_says_what_goes_in():
+    about = {"command": "", "classes": [], **RESULTS}
+    image = {"inputs": {"image": "uint8 [B, 2, 2, 1]"}, "outputs": {}}
+    template = report.template("model_card.md.jinja")
+    for names, said in ((["encode", "encode_float"], True), (["encode"], False)):
+        card = template.render(card={**about, "signatures": dict.fromkeys(names, image)})
+        assert ("images as uint8,\nor with `_float`" in card) == said
+        assert "preprocessing is in the graph" in card
 
 
 def test_the_report_has_the_figures_that_there_are_with_their_captions():

@@ -104,7 +104,7 @@ class Evaluator:
         numbers = {"reconstruction_mse": float(squared.mean())} if squared.size else {}
         if not self.model.prediction or not known.any():
             return numbers
-        guesses, labels = self.guesses(predictions)[known], split.y[known]
+        guesses, labels = predictions[self.model.prediction][known], split.y[known]
         if self.model.prediction == "cluster":
             numbers |= clustering_scores(guesses, labels)
             names = (
@@ -133,15 +133,7 @@ class Evaluator:
     def _names(self, predictions: Mapping[str, np.ndarray], split: data.Split) -> np.ndarray:
         known = split.y != data.UNLABELLED
         count = self.model.num_predicted
-        return majority_labels(self.guesses(predictions)[known], split.y[known], count)
-
-    def guesses(self, predictions: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The most probable class or cluster of each example, int [N].
-
-        Args:
-            predictions: What `predict` gave, of a model that predicts them.
-        """
-        return predictions[f"{self.model.prediction}_probabilities"].argmax(axis=1)
+        return majority_labels(predictions["cluster"][known], split.y[known], count)
 
     def calibrate(self, split: data.Split) -> None:
         """Sets the model's temperature to the one that fits labelled examples best.

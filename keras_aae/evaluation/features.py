@@ -32,7 +32,7 @@ def features(model: autoencoder.Autoencoder, x: np.ndarray | rows.Rows) -> np.nd
         noise = [tf.zeros([tf.shape(x)[0], each.shape[-1]]) for each in encoder.inputs[1:]]
         return tf.cast(hidden([model.normalize(x), *noise], training=False), tf.float32)
 
-    parts = [batches.in_parts(compute, tf.identity, part) for part in rows.chunks(x)]
+    parts = [batches.in_parts(compute, part) for part in rows.chunks(x)]
     return np.concatenate([part.numpy() for part in parts])
 
 

@@ -73,7 +73,8 @@ def suggest(model: autoencoder.Autoencoder, train: data.Split, count: int) -> Su
     answer = model.classify(train.take(places[chosen]).array())
     probabilities = answer[f"{model.prediction}_probabilities"].numpy()
     names = model.class_names if model.prediction == "class" else ()
-    predicted = [names[guess] if names else str(guess) for guess in probabilities.argmax(axis=1)]
+    guesses = answer[str(model.prediction)].numpy()
+    predicted = [names[guess] if names else str(guess) for guess in guesses]
     return Suggestions(places[chosen], predicted, probabilities.max(axis=1), distances)
 
 

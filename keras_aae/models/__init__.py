@@ -13,7 +13,7 @@ from typing import NamedTuple
 _EVERY = frozenset(
     (
         *("style_size", "prior", "network", "update_rule", "input_noise", "average"),
-        *("pixel_loss", "reconstruction_weight"),
+        "reconstruction_weight",
     )
 )
 _ADVERSARIAL = _EVERY | {"posterior", "discriminator_noise", "adversarial_weight", "sliced_weight"}

@@ -232,16 +232,15 @@ class Autoencoder(trainer.Trainer):
         Raises:
             ValueError: labels are wanted, and there are none.
         """
-        code: latents_lib.Code = {}
-        for latent in self.latents:
-            if isinstance(latent, latents_lib.Label):
-                if labels is None:
-                    raise ValueError(
-                        f"Expected labels: the decoder of {type(self).__name__} receives them. "
-                        "Pass (examples, labels)"
-                    )
-                code |= latent.one_hot(labels)
-        return code
+        if not self.decodes_labels:
+            return {}
+        if labels is None:
+            raise ValueError(
+                f"Expected labels: the decoder of {type(self).__name__} receives them. "
+                "Pass (examples, labels)"
+            )
+        assert self.categorical
+        return self.categorical.one_hot(labels)
 
     def decoder_input(self, code: latents_lib.Code) -> tf.Tensor:
         """The parts of a code side by side, [B, sum of their sizes].
@@ -346,8 +345,12 @@ class Autoencoder(trainer.Trainer):
         if seeds or not tf.executing_eagerly():
             code = self._encode(x, seeds)
         else:
-            code = batches.in_parts(lambda part: self._encode_batch(part), self.normalize, x)
+            code = batches.in_parts(self._encode_rows, x)
         return code if logits else self._without_logits(code)
+
+    def _encode_rows(self, x: tf.Tensor) -> latents_lib.Code:
+        self.normalize(x)  # Outside the compiled function an error takes one line.
+        return self._encode_batch(x)
 
     def _without_logits(self, code: latents_lib.Code) -> latents_lib.Code:
         return {part: values for part, values in code.items() if part not in self._logits}
@@ -377,7 +380,7 @@ class Autoencoder(trainer.Trainer):
         inputs = self.decoder_input(code)
         if not tf.executing_eagerly():
             return self._decode(inputs)
-        return batches.in_parts(lambda part: self._decode_batch(part), tf.identity, inputs)
+        return batches.in_parts(self._decode_batch, inputs)
 
     def _decode(self, inputs: tf.Tensor) -> tf.Tensor:
         output = self.averaged_decoder(inputs, training=False)
@@ -502,7 +505,7 @@ class Autoencoder(trainer.Trainer):
         """The reconstruction of raw examples, which is what `predict` gives.
 
         Args:
-            x: As for `encode`; or a pair of them and their labels, for `predict`.
+            x: As for `encode`.
             labels: Integer [B], for models whose decoder receives the class.
             training: Not used: `train_step` trains.
 
@@ -511,9 +514,8 @@ class Autoencoder(trainer.Trainer):
                 range (inside a compiled function it is tf.errors.InvalidArgumentError).
         """
         del training
-        if isinstance(x, (tuple, list)):
-            x, labels = x
-        if labels is not None and isinstance(self.categorical, latents_lib.Label):
+        if labels is not None and self.decodes_labels:
+            assert self.categorical
             labels = labels_lib.in_range(labels, self.categorical.size, self.categorical.name)
         return self.decode(self.encode(x) | self.label_code(labels))
 

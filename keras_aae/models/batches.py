@@ -9,19 +9,17 @@ import tensorflow as tf
 _ROWS = 500  # At a time.
 
 
-def in_parts(function: Callable, check: Callable, x: tf.Tensor | np.ndarray) -> Any:
-    """What a compiled function gives for any number of rows, some at a time.
+def in_parts(function: Callable, x: tf.Tensor | np.ndarray) -> Any:
+    """What a function gives for any number of rows, some at a time.
 
     Args:
         function: Takes rows [B, ...] and returns tensors [B, ...], nested in any way.
-        check: Sees the rows first, outside the compiled function.
         x: The rows, [N, ...].
     """
-    parts = []
-    for start in range(0, max(len(x), 1), _ROWS):
-        rows = tf.convert_to_tensor(x[start : start + _ROWS])
-        check(rows)
-        parts.append(function(rows))
+    parts = [
+        function(tf.convert_to_tensor(x[start : start + _ROWS]))
+        for start in range(0, max(len(x), 1), _ROWS)
+    ]
     return tf.nest.map_structure(lambda *values: tf.concat(values, axis=0), *parts)
 
 

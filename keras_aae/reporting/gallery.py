@@ -52,7 +52,7 @@ def draw(
     if len(model.example_shape) == 3:
         drawn |= _images(evaluator, dataset, held_out, predictions)
     if model.prediction == "class":
-        drawn |= _mistakes(evaluator, held_out, predictions, dataset.classes)
+        drawn |= _mistakes(held_out, predictions, dataset.classes)
     drawn |= _codes(model, held_out.y, predictions, dataset.classes)
     if results.get("calibration"):
         drawn["reliability"] = figures.reliability(results["calibration"]["reliability"])
@@ -188,26 +188,26 @@ def _clusters(
     held_out: data.Split,
     predictions: Mapping[str, np.ndarray],
 ) -> figure.Figure:
-    """A row for each cluster: the style 0 decoded, and some of its held-out members.
+    """A row for each cluster: decoded with the style z = 0, and some of its held-out members.
 
     Of many clusters the largest are shown.
     """
     model, latent = evaluator.model, evaluator.model.categorical
     assert latent
-    clusters = evaluator.guesses(predictions)
+    clusters = predictions["cluster"]
     sizes = np.bincount(clusters, minlength=latent.size)
     shown = np.sort(np.argsort(-sizes, kind="stable")[: figures.MOST_VALUES])
     styles = tf.zeros([len(shown), model.parts["style"]])
-    heads = model.decode({latent.part: tf.one_hot(shown, latent.size), "style": styles}).numpy()
+    decoded = model.decode({latent.part: tf.one_hot(shown, latent.size), "style": styles}).numpy()
     members = np.ones((len(shown), _MEMBERS, *model.example_shape), np.float32)
     for row, cluster in enumerate(shown):
         own = held_out.take(clusters == cluster).spread(_MEMBERS).array()
         members[row, : len(own)] = images_lib.scaled(own)
     titles = evaluator.cluster_titles(dataset)
     return figures.image_grid(
-        np.concatenate([heads[:, None], members], axis=1),
+        np.concatenate([decoded[:, None], members], axis=1),
         rows=[titles[cluster] for cluster in shown],
-        columns=["style 0", *[""] * _MEMBERS],
+        columns=["z = 0", *[""] * _MEMBERS],
         title=_part(shown, f"largest of {latent.size:,} clusters", latent.size),
     )
 
@@ -231,7 +231,6 @@ def _walk(model: autoencoder.Autoencoder) -> np.ndarray:
 
 
 def _mistakes(
-    evaluator: evaluation.Evaluator,
     held_out: data.Split,
     predictions: Mapping[str, np.ndarray],
     classes: Sequence[str],
@@ -240,7 +239,7 @@ def _mistakes(
     known = held_out.y != data.UNLABELLED
     if not known.any():
         return {}
-    labels, guesses = held_out.y[known], evaluator.guesses(predictions)[known]
+    labels, guesses = held_out.y[known], predictions["class"][known]
     counts = metrics.confusion_matrix(labels, guesses, labels=np.arange(len(classes)))
     drawn = {"confusion": figures.confusion_matrix(counts, classes)}
     confidence = predictions["class_probabilities"].max(axis=1)[known]

@@ -45,7 +45,7 @@ CAPTIONS = {  # Of each figure that the report shows, in this order.
     "is; it may well be wrong.",
     "clusters": "Each row is a cluster, named after the most frequent label of the held-out "
     "images in it (its number alone where it has none). First the cluster decoded with the style "
-    "0, then held-out images in it.",
+    "z = 0, then held-out images in it.",
     "representation": "Held-out examples in the representation, coloured by class. Crosses are "
     "the heads of the classes or clusters.",
     "codes_against_prior": "Style codes of held-out examples, drawn from q(z|x), and the prior "
