@@ -92,6 +92,7 @@ def test_a_prepared_tfds_colour_data_set(tmp_path):
     assert isinstance(on_disk.x_train, rows.Rows) and isinstance(on_disk.x_test, rows.Rows)
     for found, expected in zip(on_disk[:5], raw[:5], strict=True):
         np.testing.assert_array_equal(found, expected)
+    assert (raw.origins, on_disk.origins) == ((), tuple("01234"))
     with pytest.raises(errors.UserError, match="expected an image-classification data set"):
         sources.read("numbers", str(tmp_path))
     record = next(tmp_path.rglob("*train.*"))

@@ -156,7 +156,8 @@ class Checkpoints:
 
     def restore_running_means(self) -> None:
         """Sets the running means of the losses as they were, once, after Keras has reset them."""
-        for variable, value in zip(self._running_means(), self.running, strict=True):
+        # Early runs of 0.4 kept the error rate, too, behind them.
+        for variable, value in zip(self._running_means(), self.running, strict=False):
             variable.assign(value)
         self.running = []
 
