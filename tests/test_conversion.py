@@ -5,6 +5,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import types
 import zlib
 
 from ai_edge_litert import interpreter
@@ -186,6 +187,15 @@ def test_a_picture_is_classified_without_tensorflow(semisup, tmp_path):
         done = classify(folder / "classify-float32.tflite", path, *arguments[1:])
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"{path}: {name} ({name} {share:.1%}, ")
+
+
+def test_a_model_of_pictures_with_opacity_is_refused_at_the_edge(monkeypatch, capsys):
+    """Reading a picture lays it on white, so that its opacity is gone."""
+    model = types.SimpleNamespace(use="classify", inputs={"image": (1, 4, 4, 4)})
+    monkeypatch.setattr(litert, "Model", lambda path: model)
+    assert edge.main(["some.tflite", "some.png"]) == 2
+    said = "for grey or RGB images. Received: classify of image [1, 4, 4, 4]"
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -224,7 +224,8 @@ def test_damaged_records_of_tfds_are_named(tmp_path):
 @pytest.mark.parametrize(("dtype", "channels"), [(np.float32, 1), (np.uint8, 4)])
 def test_tfds_images_of_other_kinds_are_read_as_a_whole_or_refused(tmp_path, dtype, channels):
     """TFDS keeps floats as the bytes of a picture with opacity, which is noise to a reader."""
-    images = np.random.default_rng(0).integers(0, 200, (4, 6, 5, channels)).astype(dtype)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 5, channels)).astype(np.uint8)
+    images = pixels if dtype == np.uint8 else pixels / np.float32(255)
     features = {"image": tfds.features.Image(shape=images.shape[1:], dtype=dtype)}
     features["label"] = tfds.features.ClassLabel(names=["cold", "warm"])
     whole = tf.data.Dataset.from_tensor_slices({"image": images, "label": [0, 1, 0, 1]})
@@ -238,9 +239,9 @@ def test_tfds_images_of_other_kinds_are_read_as_a_whole_or_refused(tmp_path, dty
     for settings in ({"image_size": 4}, {"on_bad_image": "skip"}, {"max_memory": 1e-9}):
         with pytest.raises(errors.UserError, match=rf"read one by one.*, {channels} channels"):
             sources.read("odd", str(tmp_path), **settings)
-    if dtype == np.uint8:
-        found = sources.read("odd", str(tmp_path)).x_train
-        np.testing.assert_array_equal(np.sort(found.ravel()), np.sort(images.ravel()))
+    found = sources.read("odd", str(tmp_path)).x_train
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(np.sort(found.ravel()), np.sort(pixels.ravel()))
 
 
 @pytest.mark.parametrize(
