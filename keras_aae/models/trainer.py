@@ -290,7 +290,7 @@ class Trainer(keras.Model):
         x, y = x if isinstance(x, (tuple, list)) else (x, y)
         if y is None or not self.decodes_labels:
             return self(x)
-        return self(x, labels_lib.of_batch(tf.convert_to_tensor(y), 0))
+        return self(x, labels_lib.of_batch(tf.convert_to_tensor(y), 0))  # `call` checks the range.
 
     def _batch(self, data: Any, seeds: seeds_lib.Seeds, *, training: bool) -> phases_lib.Batch:
         """A batch in any of the forms that `fit` takes, without views."""
